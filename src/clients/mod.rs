@@ -1,0 +1,2 @@
+//! Client rows: where and how each AI client keeps its servers.
+pub mod spec;

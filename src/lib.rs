@@ -1,0 +1,24 @@
+//! mcpkeel keeps every AI client's MCP configuration in step with one manifest.
+//!
+//! Start reading at [`plan`]: everything before it prepares its three inputs (desired, observed,
+//! ledger), everything after it carries the plan out.
+//!
+//! ```text
+//! mcp.yaml -> manifest -> desired -> clients::render --+
+//!                                                      +--> plan --> reconcile::apply --> report
+//! live files -> document (observed) -- store::ledger --+
+//! ```
+//!
+//! Invariant: a module imports only from those listed above it (`tests/floors.rs` checks this);
+//! only [`system`] talks to the operating system, and only [`cli`] talks to the user.
+
+pub mod base;
+pub mod cli;
+pub mod clients;
+pub mod desired;
+pub mod document;
+pub mod manifest;
+pub mod plan;
+pub mod reconcile;
+pub mod store;
+pub mod system;

@@ -1,0 +1,2 @@
+//! The manifest: parsed with places, validated, edited without losing a comment.
+pub mod model;

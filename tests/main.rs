@@ -1,0 +1,3 @@
+//! The one integration binary. Start at `support` for the sandbox every test runs in.
+
+mod support;
