@@ -1,6 +1,11 @@
 use super::diagnostics;
 use super::session::Session;
 use crate::base::Diagnostic;
+use crate::clients::catalog;
+use crate::reconcile::transaction::{self, Problem};
+use crate::reconcile::{ImportError, RestoreError};
+use crate::store::LockError;
+use crate::system::FileError;
 
 /// Why a command could not do its work: the one place that knows sentences and exit codes.
 #[derive(Debug)]
@@ -46,8 +51,72 @@ impl Failure {
     }
 }
 
-impl From<crate::system::IoFault> for Failure {
-    fn from(fault: crate::system::IoFault) -> Self {
-        Self::failed(fault.to_string())
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        let hint = match error.source.kind() {
+            std::io::ErrorKind::StorageFull => "make room on the disk; every file is as it was",
+            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+                "`mcpkeel doctor` looks at permissions; every file is as it was"
+            }
+            _ => return Self::failed(error.to_string()),
+        };
+        Self::Failed { message: error.to_string(), hint: Some(hint.to_owned()) }
+    }
+}
+
+impl From<LockError> for Failure {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::File(error) => error.into(),
+            held => Self::Locked(held.to_string()),
+        }
+    }
+}
+
+impl From<transaction::Failure> for Failure {
+    fn from(failure: transaction::Failure) -> Self {
+        let subject = failure.path.as_ref().map_or(String::new(), |path| format!("{}: ", path.display()));
+        let message = format!("{subject}{failure}");
+        match failure.problem {
+            Problem::Refused(problem) => {
+                let hint = problem.hint.unwrap_or_else(|| "every file is as it was".to_owned());
+                match problem.code {
+                    "changed-meanwhile" => Self::Stale(message),
+                    _ => Self::Failed { message, hint: Some(hint) },
+                }
+            }
+            Problem::File(error) => match Self::from(error) {
+                Self::Failed { hint, .. } => Self::Failed { message, hint },
+                other => other,
+            },
+            Problem::Contended { .. } | Problem::ClientLocked { .. } => Self::Failed {
+                message,
+                hint: Some("close the client, or try again when it is idle; every file is as it was".to_owned()),
+            },
+        }
+    }
+}
+
+impl From<RestoreError> for Failure {
+    fn from(error: RestoreError) -> Self {
+        match error {
+            RestoreError::File(error) => error.into(),
+            RestoreError::Run(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<ImportError> for Failure {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Manifest(problem) => Self::Invalid(vec![problem]),
+            ImportError::UnknownClient(id) => {
+                let hint = match crate::base::closest(&id, catalog::ids().iter().copied()) {
+                    Some(meant) if meant != id => format!("did you mean `{meant}`?"),
+                    _ => "`mcpkeel client list` shows the clients that have a file here".to_owned(),
+                };
+                Self::Usage { message: format!("no client `{id}` has a file on this system"), hint }
+            }
+        }
     }
 }

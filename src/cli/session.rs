@@ -5,8 +5,8 @@ use super::failure::Failure;
 use super::out::Out;
 use crate::base::Diagnostic;
 use crate::plan::{Ledger, Options, Plan};
-use crate::reconcile::{self, Care, Loaded, Scene};
-use crate::store::Store;
+use crate::reconcile::{self, Care, Loaded, ManifestEdit, Scene};
+use crate::store::{StateLock, Store, load_json};
 use crate::system::System;
 
 /// One run of the program: arguments become settings once, here.
@@ -72,20 +72,13 @@ impl<'a> Session<'a> {
     }
 
     /// The state directory; nothing is created here.
-    pub fn store(&self) -> Store<'a> {
-        let home = self.system.home().unwrap_or_default();
-        let dir = self.state_dir.clone().or_else(|| self.system.env("MCPKEEL_STATE_DIR").map(PathBuf::from));
-        let dir = dir.unwrap_or_else(|| match (self.system.env("XDG_STATE_HOME"), self.system.os()) {
-            (Some(base), _) => PathBuf::from(base).join("mcpkeel"),
-            (None, "windows") => self
-                .system
-                .env("LOCALAPPDATA")
-                .map_or_else(|| home.join("AppData/Local"), PathBuf::from)
-                .join("mcpkeel"),
-            (None, "macos") => home.join("Library/Application Support/mcpkeel"),
-            (None, _) => home.join(".local/state/mcpkeel"),
+    pub fn store(&self) -> Store {
+        let asked = self.state_dir.clone().or_else(|| {
+            let dir = PathBuf::from(self.system.env("MCPKEEL_STATE_DIR")?);
+            Some(self.system.cwd().unwrap_or_default().join(dir))
         });
-        Store::new(self.system, dir)
+        let dir = asked.or_else(|| Store::usual_dir(self.system));
+        Store::at(dir.unwrap_or_else(|| PathBuf::from("/nonexistent/no-home-directory")))
     }
 
     /// The manifest with its includes.
@@ -117,18 +110,32 @@ impl<'a> Session<'a> {
 
     /// What is ours, as far as the state says.
     pub fn ledger(&self) -> Result<Ledger, Failure> {
-        Ok(self.store().load_json("ledger.json")?.unwrap_or_default())
+        Ok(load_json(self.system, &self.store().path("ledger.json"), 1)?.unwrap_or_default())
     }
 
     /// The plan for what is loaded; writes nothing.
     pub fn plan(&self, loaded: &Loaded, options: Options, only: Option<&str>) -> Result<Plan, Failure> {
         let ledger = self.ledger()?;
         // Without a key there is no ledger either, so any key will do.
-        let key = self.store().key()?.unwrap_or_default();
+        let key = self.store().known_machine_key(self.system)?.unwrap_or_default();
         if let Some(only) = only {
             self.check_client(loaded, &ledger, only)?;
         }
         Ok(reconcile::make_plan(&Scene { system: self.system, loaded, ledger: &ledger, key, options, only }))
+    }
+
+    /// Takes the state for a run that writes, and brings a run that was cut off in order.
+    ///
+    /// # Errors
+    /// [`Failure::Locked`] when another run holds it.
+    pub fn lock(&mut self, command: &str) -> Result<(Store, StateLock), Failure> {
+        let store = self.store();
+        let lock = store.lock(self.system, command).map_err(Failure::from)?;
+        let recovered = reconcile::recover::recover(self.system, &store, &lock)?;
+        for line in recovered.sentences() {
+            self.out.say(line);
+        }
+        Ok((store, lock))
     }
 
     fn check_client(&self, loaded: &Loaded, ledger: &Ledger, only: &str) -> Result<(), Failure> {
@@ -151,6 +158,13 @@ impl<'a> Session<'a> {
             None => format!("the manifest names {}", known.join(", ")),
         };
         Err(Failure::Usage { message: format!("the manifest has no client `{only}`"), hint })
+    }
+
+    /// Writes new texts of manifests.
+    pub fn write_manifests(&mut self, command: &str, edits: Vec<ManifestEdit>) -> Result<(), Failure> {
+        let (store, lock) = self.lock(command)?;
+        let site = reconcile::Site { system: self.system, store: &store, lock: &lock };
+        Ok(reconcile::write_manifests(&site, command, edits)?)
     }
 
     /// Asks a yes-or-no question on the terminal; none when there is no terminal.

@@ -25,6 +25,10 @@ pub struct Wish {
     pub containers: Vec<(Pointer, Option<String>)>,
     /// Members of a file made from nothing, beside the root.
     pub new_file: Option<IndexMap<String, Value>>,
+    /// The lock that the client takes around its own writes: the directory (`{file}` stands for the
+    /// file), and after how many seconds it may be taken over.
+    #[serde(default)]
+    pub lock: Option<(String, u32)>,
     /// What happens on drift.
     pub drift: Drift,
     /// What happens to servers that are not ours.
@@ -77,6 +81,7 @@ pub fn wish(
         format: place.format,
         containers: target.client.containers(place),
         new_file: target.client.row().new_file.clone(),
+        lock: target.client.row().lock.as_ref().map(|lock| (lock.dir.clone(), lock.stale_seconds)),
         drift: target.drift,
         unmanaged: target.unmanaged,
         entries,

@@ -254,6 +254,7 @@ impl Planner<'_> {
                 format: wishes.format,
                 containers: Vec::new(),
                 new_file: None,
+                lock: None,
                 drift: Drift::Repair,
                 unmanaged: Unmanaged::Keep,
                 entries: Vec::new(),

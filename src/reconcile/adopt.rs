@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::phrase::{self, Secrets};
 use super::survey;
-use super::{Loaded, ManifestEdit};
+use super::edits::ManifestEdit;
+use super::load::Loaded;
 use crate::base::{Pointer, Step as At};
 use crate::desired;
 use crate::document::{Document, Format, Op};

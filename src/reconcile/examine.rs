@@ -11,7 +11,7 @@ use super::survey::{is_installed, places};
 use crate::base::mask;
 use crate::document::Document;
 use crate::plan::{Ledger, State};
-use crate::store::Store;
+use crate::store::{Store, load_json};
 use crate::system::{Kind, System};
 
 /// One thing that was looked at.
@@ -44,14 +44,14 @@ impl Finding {
 }
 
 /// Looks at the manifest, the state directory and every client's file. Writes nothing.
-pub fn examine(system: &dyn System, store: &Store<'_>, manifest: &Path) -> Vec<Finding> {
+pub fn examine(system: &dyn System, store: &Store, manifest: &Path) -> Vec<Finding> {
     let mut findings = vec![examine_manifest(system, manifest)];
     findings.extend(examine_state(system, store));
-    let ledger: Ledger = store.load_json("ledger.json").ok().flatten().unwrap_or_default();
+    let ledger: Ledger = load_json(system, &store.path("ledger.json"), 1).ok().flatten().unwrap_or_default();
     for (client, place) in places(system) {
         let Some(place) = place else { continue };
         let managed = ledger.files.contains_key(&place.file.display().to_string());
-        if managed || is_installed(system, &client) {
+        if managed || is_installed(system, client) {
             findings.extend(examine_file(system, client.name(), &place.file, place.format));
         }
     }
@@ -70,7 +70,7 @@ fn examine_manifest(system: &dyn System, path: &Path) -> Finding {
     }
 }
 
-fn examine_state(system: &dyn System, store: &Store<'_>) -> Vec<Finding> {
+fn examine_state(system: &dyn System, store: &Store) -> Vec<Finding> {
     let subject = format!("state {}", super::tilde(system, store.dir()));
     let mut findings = Vec::new();
     match system.meta(store.dir()) {
@@ -85,14 +85,14 @@ fn examine_state(system: &dyn System, store: &Store<'_>) -> Vec<Finding> {
         )),
         Ok(_) => findings.push(Finding::good(&subject, "private")),
     }
-    if let Err(error) = store.load_json::<Ledger>("ledger.json") {
+    if let Err(error) = load_json::<Ledger>(system, &store.path("ledger.json"), 1) {
         findings.push(Finding::bad(
             "ledger",
             error.to_string(),
             "remove it; entries that are as the manifest says become ours again at the next apply",
         ));
     }
-    if super::has_unfinished(store) {
+    if store.journal_ids(system).is_ok_and(|ids| !ids.is_empty()) {
         findings.push(Finding::bad("journal", "an apply was interrupted", "the next `mcpkeel apply` finishes or undoes it"));
     }
     findings

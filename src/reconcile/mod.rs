@@ -6,22 +6,27 @@
 
 mod adopt;
 mod apply;
+mod edits;
+mod examine;
 mod import;
 mod load;
 pub mod observe;
-mod recover;
+mod phrase;
+pub mod recover;
 mod survey;
 pub mod transaction;
 mod undo;
 
 use std::path::Path;
 
-pub use adopt::{Adoption, adopt};
-pub use apply::{Applied, FileReport, apply};
-pub use import::{Imported, import, skeleton};
+pub use adopt::{Adoption, adopt, adoptable};
+pub use apply::{Applied, FileReport, Site, apply};
+pub use edits::{ManifestEdit, write_manifests};
+pub use examine::{Finding, examine};
+pub use import::{ImportError, Imported, import, skeleton};
 pub use load::{Care, Loaded, load};
-pub use survey::{Scene, make_plan, places};
-pub use undo::{Restored, restore};
+pub use survey::{Scene, is_installed, make_plan, places};
+pub use undo::{RestoreError, Restored, backup, restore};
 
 use crate::system::System;
 

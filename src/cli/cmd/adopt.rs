@@ -25,8 +25,10 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         }
         return Ok(0);
     }
-    let store = session.store();
-    let adoption = reconcile::adopt(session.system, &store, &loaded, &plan, Some(args.client.as_deref()))?;
+    let adoption = reconcile::adopt(session.system, &loaded, &plan, true).map_err(Failure::failed)?;
+    if !adoption.edits.is_empty() {
+        session.write_manifests("adopt", adoption.edits)?;
+    }
     for line in &adoption.lines {
         session.out.data(line);
     }

@@ -5,7 +5,8 @@ use super::super::failure::Failure;
 use super::super::session::Session;
 use super::super::show;
 use crate::plan::{Action, Options, Plan, SavedPlan};
-use crate::reconcile::{self, Applied};
+use crate::clients::catalog;
+use crate::reconcile::{self, Applied, Site};
 use serde_json::json;
 
 #[derive(Debug, clap::Args)]
@@ -37,11 +38,6 @@ pub struct Args {
 
 pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     let saved = args.plan.as_ref().map(|file| read_saved(session, file)).transpose()?;
-    let store = session.store();
-    let recovered = reconcile::recover_unfinished(session.system, &store)?;
-    if let Some(sentence) = recovered {
-        session.out.say(sentence);
-    }
     let options = saved.as_ref().map_or(Options { adopt: args.adopt, ..Options::default() }, |saved| saved.options);
     let mut loaded = session.load()?;
     let mut plan = session.plan(&loaded, options, args.client.as_deref())?;
@@ -58,17 +54,34 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     if has_work {
         confirm(session, &plan, args)?;
     }
+    if !has_work && session.store().journal_ids(session.system)?.is_empty() {
+        let nothing = Applied::default();
+        report(session, args, &plan, &nothing);
+        return Ok(exit_code(&plan, &nothing));
+    }
+    let agreed = SavedPlan::of(&plan, &session.ledger()?, &session.manifest_path(), options);
+    let (store, lock) = session.lock("apply")?;
+    let system = session.system;
+    let site = Site { system, store: &store, lock: &lock };
+    let key = store.machine_key(system, &lock)?;
+    // What was shown may be out of date by now.
+    plan = session.plan(&loaded, options, args.client.as_deref())?;
+    if !args.yes {
+        agreed.still_holds(&plan, &session.ledger()?).map_err(Failure::Stale)?;
+    }
     if plan.steps().any(|step| step.action == Action::Adopt) {
-        let adoption = reconcile::adopt(session.system, &store, &loaded, &plan, None)?;
+        let adoption = reconcile::adopt(system, &loaded, &plan, false).map_err(Failure::failed)?;
+        if !adoption.edits.is_empty() {
+            reconcile::write_manifests(&site, "adopt", adoption.edits)?;
+        }
         for line in &adoption.lines {
             session.out.say(line);
         }
         loaded = session.load()?;
         plan = session.plan(&loaded, options, args.client.as_deref())?;
     }
-    let key = store.key_or_new()?;
-    let applied = reconcile::apply(session.system, &store, &plan, &key, options, args.keep_going, loaded.settings().backups.keep)
-        .map_err(|failure| report_failure(session, failure))?;
+    let applied = reconcile::apply(&site, &plan, &session.ledger()?, &key, options, args.keep_going)?;
+    store.prune_backups(system, &lock, loaded.settings().backups.keep as usize)?;
     report(session, args, &plan, &applied);
     Ok(exit_code(&plan, &applied))
 }
@@ -108,17 +121,6 @@ fn confirm(session: &Session<'_>, plan: &Plan, args: &Args) -> Result<(), Failur
     }
 }
 
-fn report_failure(session: &mut Session<'_>, failure: reconcile::ApplyFailure) -> Failure {
-    for line in &failure.lines {
-        session.out.complain(line);
-    }
-    match failure.kind {
-        reconcile::FailureKind::Locked => Failure::Locked(failure.message),
-        reconcile::FailureKind::Stale => Failure::Stale(failure.message),
-        reconcile::FailureKind::Failed => Failure::Failed { message: failure.message, hint: failure.hint },
-    }
-}
-
 fn report(session: &mut Session<'_>, args: &Args, plan: &Plan, applied: &Applied) {
     match args.format {
         Format::Json => session.out.data(
@@ -135,12 +137,14 @@ fn report(session: &mut Session<'_>, args: &Args, plan: &Plan, applied: &Applied
             for file in &applied.files {
                 let name = reconcile::tilde(session.system, &file.path);
                 session.out.data(format!("{} {name}", file.outcome));
-                for warning in &file.warnings {
-                    session.out.say(format!("  note: {warning}"));
+                if !file.failed {
+                    for client in file.clients.iter().filter_map(|id| catalog::find(id)) {
+                        session.out.say(format!("  {}: {}", client.name(), super::client::reload(&client.row().reload)));
+                    }
                 }
             }
-            for line in &applied.reload {
-                session.out.say(line);
+            for warning in &applied.warnings {
+                session.out.say(format!("note: {warning}"));
             }
             let tail = match (&applied.id, applied.files.is_empty()) {
                 (Some(_), false) => "Applied. `mcpkeel undo` takes it back.",

@@ -23,14 +23,20 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     }
     let loaded = session.load()?;
     let plan = session.plan(&loaded, Options::default(), None)?;
-    let store = session.store();
-    let id = reconcile::backup(session.system, &store, &plan, &loaded)?;
+    let ledger = session.ledger()?;
+    let (store, lock) = session.lock("backup")?;
+    let site = reconcile::Site { system: session.system, store: &store, lock: &lock };
+    let id = reconcile::backup(&site, &plan, &ledger)?;
     session.out.data(format!("backed up as {id}; `mcpkeel restore {id}` puts the files back"));
     Ok(0)
 }
 
 fn list(session: &mut Session<'_>, format: Format) -> Result<u8, Failure> {
-    let records = session.store().backups()?;
+    let (store, system) = (session.store(), session.system);
+    let mut records = Vec::new();
+    for id in store.backup_ids(system)? {
+        records.extend(store.load_backup(system, &id)?);
+    }
     let header = ["ID", "WHEN", "COMMAND", "FILES"];
     let rows: Vec<Vec<String>> = records
         .iter()

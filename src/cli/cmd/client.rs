@@ -54,17 +54,17 @@ fn list(session: &mut Session<'_>, args: &List) -> Result<u8, Failure> {
     let mut rows = Vec::new();
     let mut records = Vec::new();
     for (client, place) in reconcile::places(session.system) {
-        let detected = reconcile::is_installed(session.system, &client);
-        let state = states.get(&client.id);
+        let detected = reconcile::is_installed(session.system, client);
+        let state = states.get(client.id());
         if args.detected && !detected && state.is_none() {
             continue;
         }
         let file = place.as_ref().map(|place| place.file.clone());
-        let format = place.as_ref().map_or(client.row.format, |place| place.format);
-        let hint = reload(&client.row.reload);
+        let format = place.as_ref().map_or(client.row().format, |place| place.format);
+        let hint = reload(&client.row().reload);
         rows.push(vec![
-            client.id.clone(),
-            client.row.name.clone(),
+            client.id().to_owned(),
+            client.name().to_owned(),
             if detected { "yes" } else { "" }.to_owned(),
             state.cloned().unwrap_or_default(),
             format!("{format:?}").to_lowercase(),
@@ -72,9 +72,9 @@ fn list(session: &mut Session<'_>, args: &List) -> Result<u8, Failure> {
             hint.clone(),
         ]);
         records.push(json!({
-            "id": client.id, "name": client.row.name, "detected": detected, "state": state, "format": format,
-            "path": file, "status": client.row.status, "confidence": client.row.confidence,
-            "reload": client.row.reload.mode, "reload_hint": hint,
+            "id": client.id(), "name": client.name(), "detected": detected, "state": state, "format": format,
+            "path": file, "status": client.row().status, "confidence": client.row().confidence,
+            "reload": client.row().reload.mode, "reload_hint": hint,
         }));
     }
     match args.format {

@@ -1,7 +1,7 @@
 use super::super::failure::Failure;
 use super::super::session::Session;
 use crate::manifest;
-use crate::reconcile;
+use crate::reconcile::{self, ManifestEdit};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -28,8 +28,8 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         session.out.data(format!("{name} is not in order; `mcpkeel fmt` mends it"));
         return Ok(2);
     }
-    let store = session.store();
-    reconcile::write_manifest(session.system, &store, "fmt", &path, file.bytes(), tidy.into_bytes())?;
+    let edit = ManifestEdit { path, before: Some(file.text.clone().into_bytes()), after: tidy.into_bytes() };
+    session.write_manifests("fmt", vec![edit])?;
     session.out.data(format!("{name} was brought in order"));
     Ok(0)
 }

@@ -16,13 +16,13 @@ pub struct Args {
 }
 
 pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
-    let mut lines = session.store().history()?;
+    let mut lines = session.store().history(session.system)?;
     lines.reverse();
     lines.truncate(args.limit);
     let header = ["ID", "WHEN", "COMMAND", "OUTCOME", "SUMMARY"];
     let rows: Vec<Vec<String>> = lines
         .iter()
-        .map(|line| vec![line.id.clone(), line.at.clone(), line.command.clone(), line.outcome.clone(), line.summary.clone()])
+        .map(|line| vec![line.id.clone(), line.at.clone(), line.command.clone(), line.outcome.word().to_owned(), line.summary.clone()])
         .collect();
     match args.format {
         Format::Json => session.out.data(json!({"format_version": 1, "history": lines}).to_string()),

@@ -1,6 +1,6 @@
 use super::super::failure::Failure;
 use super::super::session::Session;
-use crate::reconcile::{self, Imported};
+use crate::reconcile::{self, Imported, ManifestEdit};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Changes no client's file. A server that several clients have under one name is written once;\n\
@@ -19,7 +19,6 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     let path = loaded.path.clone();
     let name = reconcile::shown(session.system, &path);
     let Some(main) = loaded.units.first() else { return Err(Failure::Invalid(loaded.diagnostics)) };
-    let before = main.file.bytes();
     let imported = reconcile::import(session.system, &name, main.file.text.clone(), args.client.as_deref())?;
     let changes = imported.text != main.file.text;
     report(session, &imported);
@@ -28,8 +27,9 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     } else if args.dry_run {
         session.out.raw(&imported.text);
     } else {
-        let store = session.store();
-        reconcile::write_manifest(session.system, &store, "import", &path, before, imported.text.into_bytes())?;
+        let before = Some(main.file.text.clone().into_bytes());
+        let edit = ManifestEdit { path: path.clone(), before, after: imported.text.into_bytes() };
+        session.write_manifests("import", vec![edit])?;
         session.out.say(format!("{name} was extended. Next: mcpkeel plan"));
     }
     Ok(0)

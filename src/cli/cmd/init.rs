@@ -1,6 +1,6 @@
 use super::super::failure::Failure;
 use super::super::session::Session;
-use crate::reconcile;
+use crate::reconcile::{self, ManifestEdit};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Looks at every client this program knows, and writes mcp.yaml with what they have.\n\
@@ -27,8 +27,7 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         let imported = reconcile::import(session.system, &name, text, None)?;
         (imported.text.clone(), Some(imported))
     };
-    let store = session.store();
-    reconcile::create_manifest(session.system, &store, &path, text.into_bytes())?;
+    session.write_manifests("init", vec![ManifestEdit { path, before: None, after: text.into_bytes() }])?;
     session.out.data(format!("wrote {name}"));
     if let Some(imported) = imported {
         super::import::report(session, &imported);

@@ -46,7 +46,8 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     if let Some(file) = &args.out {
         let path = session.system.cwd().unwrap_or_default().join(file);
         let saved = SavedPlan::of(&plan, &session.ledger()?, &session.manifest_path(), options);
-        session.store().save_elsewhere(&path, &saved)?;
+        let text = crate::store::json_text(&path, 1, &saved)?;
+        crate::store::write_file(session.system, &path, text.as_bytes())?;
     }
     let pending = !plan.is_in_sync();
     Ok(if args.exit_code && pending { 2 } else { 0 })

@@ -1,6 +1,7 @@
 use super::super::failure::Failure;
 use super::super::session::Session;
 use crate::reconcile;
+use crate::store::Backup;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "IDs are listed by `mcpkeel backup --list`. Every file of that run is put back as it was before it.")]
@@ -32,8 +33,7 @@ pub fn put_back(
     force: bool,
     command: &str,
 ) -> Result<u8, Failure> {
-    let store = session.store();
-    let record = reconcile::backup_record(&store, id)?;
+    let record = find(session, id)?;
     let names: Vec<String> =
         record.files.iter().map(|file| reconcile::tilde(session.system, &file.path)).collect();
     session.out.say(format!("{command}: {} of {} ({})", record.command, record.at, names.join(", ")));
@@ -49,9 +49,11 @@ pub fn put_back(
             }
         }
     }
-    let restored = reconcile::restore(session.system, &store, &record, client, force, command)?;
-    for line in &restored.lines {
-        session.out.data(line);
+    let (store, lock) = session.lock(command)?;
+    let site = reconcile::Site { system: session.system, store: &store, lock: &lock };
+    let restored = reconcile::restore(&site, &record, client, force, command)?;
+    for path in &restored.put_back {
+        session.out.data(format!("put back {}", reconcile::tilde(session.system, path)));
     }
     if !restored.left.is_empty() {
         for path in &restored.left {
@@ -63,4 +65,31 @@ pub fn put_back(
         return Ok(1);
     }
     Ok(0)
+}
+
+/// The backup of this name, or the newest.
+fn find(session: &Session<'_>, id: Option<&str>) -> Result<Backup, Failure> {
+    let (store, system) = (session.store(), session.system);
+    let ids = store.backup_ids(system)?;
+    let wanted = match id {
+        Some(id) => Some(id.to_owned()),
+        // A copy made by hand is no run that could be taken back.
+        None => ids.iter().rev().find(|id| {
+            store.load_backup(system, id).is_ok_and(|backup| backup.is_some_and(|backup| backup.command != "backup"))
+        }).cloned(),
+    };
+    let Some(wanted) = wanted else {
+        return Err(Failure::Failed {
+            message: "there is nothing to undo yet".to_owned(),
+            hint: Some("`mcpkeel history` lists what was done".to_owned()),
+        });
+    };
+    if let Some(backup) = store.load_backup(system, &wanted)? {
+        return Ok(backup);
+    }
+    let hint = match crate::base::closest(&wanted, ids.iter().map(String::as_str)) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => "`mcpkeel backup --list` shows them".to_owned(),
+    };
+    Err(Failure::Usage { message: format!("there is no backup `{wanted}`"), hint })
 }

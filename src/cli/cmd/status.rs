@@ -17,7 +17,7 @@ pub struct Args {
 pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     let loaded = session.load()?;
     let plan = session.plan(&loaded, Options::default(), None)?;
-    let last = session.store().history()?.into_iter().next_back();
+    let last = session.store().history(session.system)?.into_iter().next_back();
     let mut rows = Vec::new();
     let mut records = Vec::new();
     for file in &plan.files {
@@ -47,7 +47,7 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
                 session.out.data(line);
             }
             match last {
-                Some(last) => session.out.data(format!("last run: {} {} {}", last.at, last.command, last.outcome)),
+                Some(last) => session.out.data(format!("last run: {} {} {}", last.at, last.command, last.outcome.word())),
                 None => session.out.data("nothing was applied yet"),
             }
         }
