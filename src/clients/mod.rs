@@ -134,6 +134,11 @@ impl Client {
         }
     }
 
+    /// Whether it reaches servers in this way at all.
+    pub fn takes(&self, launch: &Launch) -> bool {
+        self.kept(launch).is_some()
+    }
+
     /// The containers of servers in its file: where, and the identifying member if it is a list.
     pub fn containers(&self, place: &Place) -> Vec<(Pointer, Option<String>)> {
         let mut containers = vec![(place.root.clone(), place.list.clone())];

@@ -92,7 +92,7 @@ impl Client {
         writer.out
     }
 
-    fn kept(&self, launch: &Launch) -> Option<&Kept> {
+    pub(super) fn kept(&self, launch: &Launch) -> Option<&Kept> {
         match launch {
             Launch::Stdio { .. } => self.stdio.as_ref(),
             Launch::Http { .. } => self.http.as_ref(),
