@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::locate::{self, Spot, locate};
 use super::scan::{Expr, Kind, Seg, expressions};
 use super::{
-    Fault, Node, Op, Place, Pointer, SPACE, Seam, Slip, Step, Style, Toml, model, newline, remember, write,
+    Fault, Node, Op, Place, Pointer, SPACE, Seam, Slip, Step, Style, Toml, comments_of, model, newline, remember, write,
 };
 use crate::document::tree::made;
 
@@ -220,7 +220,10 @@ impl Sheet<'_> {
         if !path.is_empty() {
             return Ok(self.append(path, &[&header(path), newline(self.text), &line].concat()));
         }
-        let spot = self.exprs.first().map_or(self.text.len(), |first| self.comments_above(first.line));
+        // Before the first header, its comments, and the blank line that belongs to it.
+        let spot = self.exprs.first().map_or(self.text.len(), |first| {
+            without_blank_line(&self.text[..self.comments_above(first.line)]).len()
+        });
         Ok(self.insert_line(spot, &line))
     }
 
@@ -302,6 +305,9 @@ impl Sheet<'_> {
                 out.push_str(if expr.is_header() { without_blank_line(between) } else { between });
             }
             let rest = self.text[expr.span.end..expr.next].trim_start_matches([' ', '\t']);
+            for comment in comments_of(Toml, &self.text[expr.value.clone()]) {
+                out.extend([self.indent(expr), comment, newline(self.text)]);
+            }
             ends_kept = rest.starts_with('#');
             if ends_kept {
                 out.push_str(self.indent(expr));

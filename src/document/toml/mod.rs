@@ -8,7 +8,7 @@
 use serde_json::{Map, Number, Value};
 use toml_edit::{Item, TableLike};
 
-use super::tree::{Dialect, Node, Place, SPACE, Spread, Style, newline, remember};
+use super::tree::{Dialect, Node, Place, SPACE, Spread, Style, comments_of, newline, remember};
 use super::{Fault, Op, Seam, Slip, model};
 use crate::base::{Pointer, Step};
 
