@@ -6,6 +6,9 @@
 //!
 //! Start at [`Document::parse`] and [`Document::edit`].
 
+#[allow(dead_code, reason = "the front of the documents is written next door")]
+mod yaml;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
