@@ -12,18 +12,20 @@ use super::local_server::LocalServer;
 use super::visit::Visit;
 
 /// What a client says it reads.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Listing {
     /// Every server it lists.
     pub names: BTreeSet<String>,
-    /// Those that it would use; `None` when it does not tell.
-    pub enabled: Option<BTreeSet<String>>,
+    /// Those that it would use.
+    pub enabled: BTreeSet<String>,
 }
 
 /// A client that can be asked.
 pub struct Client {
     /// As in `manifests/clients`.
     pub id: &'static str,
+    /// The one that is run, by its name in `.ci/install-clients`: itself, or another that reads its file.
+    pub program: &'static str,
     /// Whether `.ci/install-clients` installs it without being told to.
     pub in_ci: bool,
     /// Makes it list its servers, or says how it refused.
@@ -31,11 +33,11 @@ pub struct Client {
 }
 
 const fn in_ci(id: &'static str, list: fn(&Visit) -> Result<Listing, String>) -> Client {
-    Client { id, in_ci: true, list }
+    Client { id, program: id, in_ci: true, list }
 }
 
 const fn by_hand(id: &'static str, list: fn(&Visit) -> Result<Listing, String>) -> Client {
-    Client { id, in_ci: false, list }
+    Client { id, program: id, in_ci: false, list }
 }
 
 /// All of them.
@@ -56,12 +58,14 @@ pub const CLIENTS: &[Client] = &[
     by_hand("goose", goose),
     by_hand("kimi-code", kimi_code),
     by_hand("mistral-vibe", mistral_vibe),
+    // A window that cannot be run here; Grok takes over the servers of its file.
+    Client { id: "cursor", program: "grok", in_ci: true, list: cursor_by_grok },
 ];
 
 impl Client {
-    /// The program that stands for the client, if it is installed.
+    /// What to run, if it is installed.
     pub fn installed_in(&self, clients: &Path) -> Option<PathBuf> {
-        let program = clients.join("bin").join(self.id);
+        let program = clients.join("bin").join(self.program);
         program.exists().then_some(program)
     }
 }
@@ -96,7 +100,7 @@ fn gemini_cli(visit: &Visit) -> Result<Listing, String> {
     ))
 }
 
-/// As Gemini CLI, its parent, except that a server it would leave out is still shown as connected.
+/// Its list says nothing of `mcp.excluded`, so what counts as used is what it tells a language model about.
 fn qwen_code(visit: &Visit) -> Result<Listing, String> {
     let ran = visit.run(&["mcp", "list"], &[])?.success()?;
     let said = ran.said();
@@ -104,7 +108,13 @@ fn qwen_code(visit: &Visit) -> Result<Listing, String> {
     if said.contains("Cannot read") || said.contains("SyntaxError") {
         return Err(said);
     }
-    Ok(without_state(marked_lines(&said).map(|(name, _)| name)))
+    let model = LocalServer::start();
+    let url = format!("{}/v1", model.url());
+    let variables = [("OPENAI_BASE_URL", url.as_str()), ("OPENAI_MODEL", "fake"), ("OPENAI_API_KEY", "none")];
+    visit.run(&["-p", "hi", "--auth-type", "openai"], &variables)?.success()?;
+    // Tools of MCP servers are not offered as such but described in a message, to be looked up when needed.
+    let is_used = |name: &str| model.was_told(&format!("mcp__{name}__alpha"));
+    Ok(by_state(marked_lines(&said).map(|(name, _)| (name, is_used(name)))))
 }
 
 /// The resolved configuration; starts nothing, unlike its `mcp list`.
@@ -188,6 +198,14 @@ fn grok(visit: &Visit) -> Result<Listing, String> {
     Ok(by_state(elements(&servers).map(|server| (name_of(server), server["enabled"] != false))))
 }
 
+/// Starts nothing. What Grok finds in its own file and in those of others has a vendor each.
+fn cursor_by_grok(visit: &Visit) -> Result<Listing, String> {
+    let ran = visit.run(&["inspect", "--json"], &[])?.success()?;
+    let found = json_in(&ran.out)?;
+    let of_cursor = elements(&found["mcpServers"]).filter(|server| server["vendor"] == "cursor");
+    Ok(all_enabled(of_cursor.map(name_of)))
+}
+
 /// It only echoes its file when asked, so what counts is what it offers to a language model: `name__tool`.
 /// Servers that are off are not shown; those that do not start are named in a warning.
 fn goose(visit: &Visit) -> Result<Listing, String> {
@@ -237,17 +255,12 @@ fn mistral_vibe(visit: &Visit) -> Result<Listing, String> {
 fn by_state<'a>(servers: impl IntoIterator<Item = (&'a str, bool)>) -> Listing {
     let servers: BTreeMap<_, _> = servers.into_iter().collect();
     let enabled = servers.iter().filter(|(_, on)| **on).map(|(name, _)| (*name).to_owned()).collect();
-    Listing { names: servers.into_keys().map(str::to_owned).collect(), enabled: Some(enabled) }
+    Listing { names: servers.into_keys().map(str::to_owned).collect(), enabled }
 }
 
-/// A listing of a client that shows no server that is off.
+/// A listing of a client that shows no server that is off, or cannot switch one off.
 fn all_enabled<'a>(names: impl IntoIterator<Item = &'a str>) -> Listing {
     by_state(names.into_iter().map(|name| (name, true)))
-}
-
-/// A listing of a client that does not tell what is on.
-fn without_state<'a>(names: impl IntoIterator<Item = &'a str>) -> Listing {
-    Listing { names: names.into_iter().map(str::to_owned).collect(), enabled: None }
 }
 
 /// Name and state of lines such as `✓ name: command (stdio) - Connected`.

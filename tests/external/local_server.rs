@@ -1,7 +1,7 @@
 //! A server on this machine for clients that will not list what they cannot reach.
 //!
 //! `/mcp` is a remote MCP server with the same two tools as `spy.mjs`. `/v1` is a language model that answers
-//! "ok" to everything and remembers the tools it was offered.
+//! "ok" to everything and remembers what it was asked.
 //!
 //! Invariant: listens on the loopback address only, and stops when dropped.
 
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 /// A running server; see the module's text.
 pub struct LocalServer {
     address: SocketAddr,
-    offered: Arc<Mutex<BTreeSet<String>>>,
+    asked: Arc<Mutex<Vec<Value>>>,
     stopping: Arc<AtomicBool>,
     listening: Option<JoinHandle<()>>,
 }
@@ -28,22 +28,22 @@ impl LocalServer {
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("bound");
-        let offered = Arc::new(Mutex::new(BTreeSet::new()));
+        let asked = Arc::new(Mutex::new(Vec::new()));
         let stopping = Arc::new(AtomicBool::new(false));
         let listening = thread::spawn({
-            let (offered, stopping) = (Arc::clone(&offered), Arc::clone(&stopping));
+            let (asked, stopping) = (Arc::clone(&asked), Arc::clone(&stopping));
             move || {
                 for stream in listener.incoming().flatten() {
                     if stopping.load(Ordering::Relaxed) {
                         return;
                     }
-                    let offered = Arc::clone(&offered);
+                    let asked = Arc::clone(&asked);
                     // A client that hangs up early is its own affair.
-                    thread::spawn(move || serve(&stream, &offered).ok());
+                    thread::spawn(move || serve(&stream, &asked).ok());
                 }
             }
         });
-        Self { address, offered, stopping, listening: Some(listening) }
+        Self { address, asked, stopping, listening: Some(listening) }
     }
 
     /// Where it speaks to clients of language models, without `/v1`.
@@ -58,7 +58,12 @@ impl LocalServer {
 
     /// The names of all tools that a client has offered to the model so far.
     pub fn offered_tools(&self) -> BTreeSet<String> {
-        self.offered.lock().expect("not poisoned").clone()
+        self.asked.lock().expect("not poisoned").iter().flat_map(tool_names).collect()
+    }
+
+    /// Whether a client has mentioned this to the model, anywhere.
+    pub fn was_told(&self, text: &str) -> bool {
+        self.asked.lock().expect("not poisoned").iter().any(|request| request.to_string().contains(text))
     }
 }
 
@@ -74,10 +79,10 @@ impl Drop for LocalServer {
 }
 
 /// Reads one request, answers it and hangs up.
-fn serve(stream: &TcpStream, offered: &Mutex<BTreeSet<String>>) -> io::Result<()> {
+fn serve(stream: &TcpStream, asked: &Mutex<Vec<Value>>) -> io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     let request = Request::read(BufReader::new(stream))?;
-    let (status, kind, body) = answer(&request, offered);
+    let (status, kind, body) = answer(&request, asked);
     write!(
         &mut &*stream,
         "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
@@ -113,7 +118,7 @@ impl Request {
 }
 
 /// Status line, content type and body.
-fn answer(request: &Request, offered: &Mutex<BTreeSet<String>>) -> (&'static str, &'static str, String) {
+fn answer(request: &Request, asked: &Mutex<Vec<Value>>) -> (&'static str, &'static str, String) {
     const JSON: &str = "application/json";
     match (request.method.as_str(), request.path.as_str()) {
         ("POST", "/mcp") => match mcp_answer(&request.body) {
@@ -121,7 +126,7 @@ fn answer(request: &Request, offered: &Mutex<BTreeSet<String>>) -> (&'static str
             None => ("202 Accepted", JSON, String::new()),
         },
         ("POST", "/v1/chat/completions") => {
-            offered.lock().expect("not poisoned").extend(tool_names(&request.body));
+            asked.lock().expect("not poisoned").push(request.body.clone());
             if request.body["stream"] == true {
                 ("200 OK", "text/event-stream", streamed_completion())
             } else {

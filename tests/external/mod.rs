@@ -67,6 +67,7 @@ for_each_client! {
     goose = "goose",
     kimi_code = "kimi-code",
     mistral_vibe = "mistral-vibe",
+    cursor_by_grok = "cursor",
 }
 
 #[test]
@@ -83,7 +84,11 @@ fn the_install_script_knows_the_clients_of_the_table() {
         line.trim_matches(['=', '(', ')']).split_whitespace().map(str::to_owned).collect()
     };
     let in_table = |in_ci: bool| -> BTreeSet<String> {
-        CLIENTS.iter().filter(|client| client.in_ci == in_ci).map(|client| client.id.to_owned()).collect()
+        CLIENTS
+            .iter()
+            .filter(|client| client.in_ci == in_ci)
+            .map(|client| client.program.to_owned())
+            .collect()
     };
     assert_eq!(listed("ci_clients"), in_table(true));
     assert_eq!(listed("other_clients"), in_table(false));
@@ -92,13 +97,14 @@ fn the_install_script_knows_the_clients_of_the_table() {
 fn lists_what_a_hand_written_file_says(id: &str) {
     let Some(oracle) = Oracle::of(id) else { return };
     let server = LocalServer::start();
-    assert_eq!(answer(oracle.list(&Sandbox::new())), "nothing\n", "{id} in an empty home");
+    assert_eq!(answer(&oracle.list(&Sandbox::new())), "nothing\n", "{id} in an empty home");
     for kind in ["good", "malformed"] {
         let home = Sandbox::new();
         put_files(&home, id, kind, &server);
-        let expected = fs::read_to_string(homes(id).join(format!("{kind}.txt"))).unwrap_or_default();
+        let expected =
+            fs::read_to_string(homes(id).join(format!("{kind}.txt"))).expect("the expected answer");
         let listing = oracle.list(&home);
-        assert_eq!(answer(listing.clone()), expected, "{id} with a {kind} file said {listing:?}");
+        assert_eq!(answer(&listing), expected, "{id} with a {kind} file said {listing:?}");
     }
 }
 
@@ -141,9 +147,7 @@ fn check(oracle: &Oracle, home: &Sandbox, expected: &[&str]) {
     let mut listed = listing.names.clone();
     listed.remove("gamma-off");
     assert_eq!(listed, expected, "{} listed", oracle.client.id);
-    if let Some(enabled) = listing.enabled {
-        assert_eq!(enabled, expected, "{} would use", oracle.client.id);
-    }
+    assert_eq!(listing.enabled, expected, "{} would use", oracle.client.id);
 }
 
 /// An installed client.
@@ -162,8 +166,9 @@ impl Oracle {
             return Some(Self { client, program, installed_in });
         }
         let required = client.in_ci && env::var("MCPKEEL_REQUIRE_CLIENTS").is_ok_and(|value| value == "1");
-        assert!(!required, "{id} is not installed (run .ci/install-clients)");
-        skip(&format!("{id} is not installed (run .ci/install-clients)"));
+        let reason = format!("{} is not installed (run .ci/install-clients)", client.program);
+        assert!(!required, "{reason}");
+        skip(&reason);
         None
     }
 
@@ -226,16 +231,12 @@ fn files_below(directory: &Path) -> Vec<PathBuf> {
     paths.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
 }
 
-/// A listing as a line for each server: `name on`, `name off`, or `name` when the client does not tell.
-fn answer(listing: Result<Listing, String>) -> String {
+/// A listing as a line for each server: `name on` or `name off`.
+fn answer(listing: &Result<Listing, String>) -> String {
     let Ok(Listing { names, enabled }) = listing else { return "refused\n".to_owned() };
     if names.is_empty() {
         return "nothing\n".to_owned();
     }
-    let state = |name: &String| match &enabled {
-        None => "",
-        Some(enabled) if enabled.contains(name) => " on",
-        Some(_) => " off",
-    };
-    names.iter().map(|name| format!("{name}{}\n", state(name))).collect()
+    let state = |name| if enabled.contains(name) { "on" } else { "off" };
+    names.iter().map(|name| format!("{name} {}\n", state(name))).collect()
 }
