@@ -1,4 +1,6 @@
 //! The one integration binary. Start at `support` for the sandbox every test runs in.
 
 mod document;
+mod external;
+mod golden;
 mod support;
