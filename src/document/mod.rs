@@ -9,7 +9,6 @@
 //! what an edit means for values.
 
 #[allow(dead_code, reason = "the front of the documents is written next door")]
-mod yaml;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
