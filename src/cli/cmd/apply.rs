@@ -3,7 +3,6 @@ use std::path::PathBuf;
 use super::super::args::Format;
 use super::super::failure::Failure;
 use super::super::session::Session;
-use super::super::show;
 use crate::plan::{Action, Options, Plan, SavedPlan};
 use crate::clients::catalog;
 use crate::reconcile::{self, Applied, Site};
