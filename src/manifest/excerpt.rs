@@ -8,6 +8,7 @@ use std::ops::Range;
 use crate::base::mask;
 
 use super::tree::{Id, Kind, Tree};
+use super::values;
 
 /// Longest line that is shown, in characters.
 const WIDTH: usize = 240;
@@ -65,11 +66,38 @@ fn is_secret(tree: &Tree, id: Id) -> bool {
         Kind::List(items) => {
             let at = items.iter().take(10_000).position(|item| *item == id).unwrap_or(0);
             let flag = at.checked_sub(1).and_then(|at| tree.text(items[at])).unwrap_or_default();
-            if flag.starts_with('-') { flag } else { "" }
+            flag_name(flag, text)
         }
         _ => "",
     };
     is_secret_text(name, text)
+        || is_secret_query(text)
+        || values::url(text).is_ok_and(|url| url.has_login)
+        || is_in_secrets(tree, id)
+}
+
+/// Whether a text stands where the place of a secret was asked for: then it is the secret itself.
+fn is_in_secrets(tree: &Tree, id: Id) -> bool {
+    let Some(root) = tree.root else { return false };
+    let secrets = tree.find("/secrets").map(|(_, secrets)| secrets);
+    let Kind::Map(members) = tree.kind(tree.parent(id)) else { return false };
+    tree.parent(tree.parent(id)) == root
+        && secrets == Some(tree.parent(id))
+        && members.iter().any(|(_, value)| *value == id)
+}
+
+/// The name of an argument: the flag before it, unless it is a flag itself.
+pub fn flag_name<'f>(flag: &'f str, text: &str) -> &'f str {
+    let is_name = flag.starts_with('-') && !flag.contains('=') && !text.starts_with("--");
+    if is_name { flag } else { "" }
+}
+
+/// Whether an address carries a secret behind its `?`.
+pub fn is_secret_query(text: &str) -> bool {
+    let query = text.split_once('?').filter(|(start, _)| start.contains("://")).map_or("", |(_, query)| query);
+    let query = query.split('#').next().unwrap_or_default();
+    let is_secret = |pair: &str| pair.split_once('=').is_some_and(|(key, value)| mask::looks_secret(key, value));
+    query.split('&').any(is_secret)
 }
 
 /// Whether a text under this name is a secret, as a whole or behind a `--flag=`.
@@ -92,7 +120,9 @@ fn by_look(line: &str) -> Vec<Range<usize>> {
         let until = line[value..].find([',', '}', ']']).map_or(line.len(), |end| value + end);
         let text = line[value..until].trim().trim_matches(['"', '\'']);
         if mask::is_secret_name(name) && !mask::is_reference(text) {
-            found.push(value..until);
+            let written = line[value..until].trim_end();
+            let from = value + written.len() - written.trim_start().len();
+            found.push(from..value + written.len());
         }
     }
     for (at, word) in words(line) {

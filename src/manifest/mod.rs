@@ -8,6 +8,7 @@
 
 pub mod check;
 mod excerpt;
+pub mod explain;
 pub mod fmt;
 pub mod model;
 pub mod scalar;
@@ -83,7 +84,8 @@ fn read(name: &str, bytes: Vec<u8>, fully: bool) -> Parsed {
     };
     let mut problems = invisible(&text);
     let (tree, found) = tree::read(&text);
-    problems.extend(found);
+    let seen: Vec<usize> = problems.iter().map(|problem| problem.span.start).collect();
+    problems.extend(found.into_iter().filter(|problem| !seen.contains(&problem.span.start)));
     let complete = tree.complete;
     let file = File { name: name.to_owned(), lines: line_starts(&text), text, tree };
     let mut parsed = Parsed::default();
@@ -91,6 +93,11 @@ fn read(name: &str, bytes: Vec<u8>, fully: bool) -> Parsed {
         parsed.diagnostics = file.diagnostics(problems);
     } else if let Some(root) = file.tree.root.filter(|root| !file.is_empty(*root)) {
         parsed = typed::read(&file, root, fully);
+        // What stands where an alias leads nowhere is not judged as well.
+        let gaps: Vec<_> = problems.iter().filter(|p| matches!(p.code, "unknown-anchor" | "alias-cycle")).map(|p| p.span.start).collect();
+        let gaps: Vec<_> = gaps.into_iter().map(|at| file.line_of(at) as u32 + 1).collect();
+        let is_gap = |d: &Diagnostic| d.place.as_ref().is_some_and(|place| gaps.contains(&place.line));
+        parsed.diagnostics.retain(|d| !(d.code == "no-value" && is_gap(d)));
         parsed.diagnostics.extend(file.diagnostics(problems));
     } else {
         let hint = "write `version: 1` as its first line, or run `mcpkeel init`";
@@ -257,7 +264,7 @@ impl File {
 
     /// A range of the text as a place with its excerpt.
     fn at(&self, span: Range<usize>) -> Place {
-        let index = self.lines.partition_point(|start| *start as usize <= span.start).saturating_sub(1);
+        let index = self.line_of(span.start);
         let line = self.line(index);
         let within = span.start.clamp(line.start, line.end);
         let first = &self.text[within..span.end.clamp(within, line.end)];
@@ -269,6 +276,11 @@ impl File {
             length: first.trim_end().chars().count().max(1) as u32,
             excerpt: excerpt::of(&self.text, &self.tree, line, column),
         }
+    }
+
+    /// The number, from 0, of the line with this offset.
+    fn line_of(&self, offset: usize) -> usize {
+        self.lines.partition_point(|start| *start as usize <= offset).saturating_sub(1)
     }
 
     /// The range of a line without its end.

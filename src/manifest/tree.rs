@@ -149,7 +149,9 @@ impl Reader {
     }
 
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Box<Problem>> {
+        let tag_at = span.tag_span().map(|span| self.range(span));
         let span = self.range(span);
+        let tag_at = tag_at.as_ref().unwrap_or(&span);
         match event {
             Event::DocumentStart(..) => {
                 self.documents += 1;
@@ -159,36 +161,35 @@ impl Reader {
                         "The file holds more than one YAML document.",
                         span,
                     );
-                    return Err(Box::new(
-                        problem.hint("keep one document per file and name the others under `include`"),
-                    ));
+                    let hint = "keep one document per file and name the others under `include`";
+                    return Err(Box::new(problem.hint(hint)));
                 }
             }
             Event::Scalar(text, style, anchor, tag) => {
-                let typing = self.typing(tag.as_deref(), style, &span);
+                let typing = self.typing(tag.as_deref(), style, tag_at);
                 let kind = Kind::Scalar { text: text.into(), typing };
-                let id = self.add(kind, span)?;
+                let id = self.add(kind, span.clone())?;
                 self.anchor(anchor, id);
                 self.close(id);
             }
             Event::Alias(anchor) => {
                 let kind = self.alias(anchor, &span)?;
-                let id = self.add(kind, span)?;
+                let id = self.add(kind, span.clone())?;
                 self.close(id);
             }
             Event::UnresolvedAlias(name) => {
                 let message = format!("No anchor `&{}` stands before this alias.", shown(&name));
                 self.problems.push(Problem::new("unknown-anchor", message, span.clone()));
-                let id = self.add(NOTHING(), span)?;
+                let id = self.add(NOTHING(), span.clone())?;
                 self.close(id);
             }
             Event::SequenceStart(_, anchor, tag) => {
-                self.collection_tag(tag.as_deref(), "seq", &span);
-                self.open(Kind::List(Vec::new()), anchor, span)?;
+                self.collection_tag(tag.as_deref(), "seq", tag_at);
+                self.open(Kind::List(Vec::new()), anchor, span.clone())?;
             }
             Event::MappingStart(_, anchor, tag) => {
-                self.collection_tag(tag.as_deref(), "map", &span);
-                self.open(Kind::Map(Vec::new()), anchor, span)?;
+                self.collection_tag(tag.as_deref(), "map", tag_at);
+                self.open(Kind::Map(Vec::new()), anchor, span.clone())?;
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some((id, _)) = self.open.pop() {

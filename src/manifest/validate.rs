@@ -5,7 +5,7 @@
 use std::sync::OnceLock;
 
 use jsonschema::Validator;
-use jsonschema::error::{TypeKind, ValidationError, ValidationErrorKind as Kind};
+use jsonschema::error::{ValidationError, ValidationErrorKind as Kind};
 use serde_json::{Map, Value};
 
 use super::tree::shown;
@@ -60,7 +60,7 @@ impl All<'_> {
             Kind::Required { property } => self.missing(pointer, property.as_str().unwrap_or_default()),
             Kind::PropertyNames { error } => self.bad_name(pointer, error),
             Kind::AnyOf { context } | Kind::OneOfNotValid { context } => self.branches(pointer, context),
-            Kind::Type { kind } => self.wrong_type(pointer, kind),
+            Kind::Type { .. } => self.not_of_type(pointer),
             Kind::Enum { options } => self.not_among(pointer, options),
             Kind::MinProperties { .. } | Kind::MaxProperties { .. } => self.not_exactly_one(pointer, error.kind()),
             Kind::MinItems { .. } | Kind::MinLength { .. } => {
@@ -150,10 +150,6 @@ impl All<'_> {
         }
     }
 
-    fn wrong_type(&mut self, pointer: &str, _: &TypeKind) {
-        self.not_of_type(pointer);
-    }
-
     fn not_of_type(&mut self, pointer: &str) {
         let schema = schema::at(steps(pointer).iter().map(String::as_str)).unwrap_or_default();
         let value = self.value.pointer(pointer).unwrap_or(&Value::Null);
@@ -212,6 +208,13 @@ impl All<'_> {
             Value::Array(_) if wants("string") && key == "command" => {
                 Some("put the program here and the rest into `args`".into())
             }
+            Value::String(text) if pointer.starts_with("/secrets/") && wants("object") => Some(format!(
+                "{}`mcpkeel secret set {key}`, then write `{{ keyring: {key} }}`",
+                if text.is_empty() { "" } else { "take the value out of the manifest: " }
+            )),
+            Value::String(text) if wants("object") && text.contains(':') => {
+                Some("write a space after the `:`".into())
+            }
             Value::Array(_) if wants("object") => Some("write `name: value` lines without the dashes".into()),
             _ => None,
         }
@@ -261,7 +264,9 @@ pub fn suggest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     if word.len() > 64 {
         return None;
     }
-    closest(word, candidates.into_iter().filter(|name| name.len() <= 64).take(1000))
+    let candidates: Vec<&str> = candidates.into_iter().filter(|name| name.len() <= 64).take(1000).collect();
+    let longer = |name: &&&str| word.len() >= 3 && name.strip_prefix(word).is_some_and(|rest| rest.starts_with('-'));
+    closest(word, candidates.iter().copied()).or_else(|| candidates.iter().find(longer).copied())
 }
 
 /// `a`, `b` or `c`.
@@ -270,6 +275,15 @@ pub fn or(words: &[String]) -> String {
         [] => String::new(),
         [one] => one.clone(),
         [all @ .., last] => format!("{} or {last}", all.join(", ")),
+    }
+}
+
+/// `a`, `b` and `c`.
+pub fn and(words: &[String]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => one.clone(),
+        [all @ .., last] => format!("{} and {last}", all.join(", ")),
     }
 }
 
@@ -363,5 +377,8 @@ fn upper(text: &str) -> String {
 
 fn lower(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+    match text.chars().nth(1) {
+        Some(second) if second.is_uppercase() => text.to_owned(),
+        _ => chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect()),
+    }
 }

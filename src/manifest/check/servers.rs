@@ -5,10 +5,10 @@ use serde_json::Value;
 use super::{Section, pointer};
 use crate::base::{Diagnostic, mask};
 use crate::manifest::On;
-use crate::manifest::excerpt::is_secret_text;
+use crate::manifest::excerpt::{flag_name, is_secret_query, is_secret_text};
 use crate::manifest::model::{Package, Server, Source};
 use crate::manifest::tree::shown;
-use crate::manifest::validate::or;
+use crate::manifest::validate::and;
 use crate::manifest::values;
 
 impl Section<'_> {
@@ -75,7 +75,7 @@ impl Section<'_> {
             }
             [first, second, ..] => {
                 let all: Vec<String> = given.iter().map(|field| format!("`{field}`")).collect();
-                let message = format!("The server `{}` has more than one of {}.", shown(name), or(&all));
+                let message = format!("The server `{}` has {} at once.", shown(name), and(&all));
                 let diagnostic = Diagnostic::error("server-kind", message)
                     .related("the other one", self.file.place(&format!("{at}/{first}"), On::Key))
                     .hint("keep exactly one of them");
@@ -178,10 +178,7 @@ impl Section<'_> {
         if url.has_login && !text.contains("${") {
             self.say_literal(&at, "The address holds a user name or password.");
         }
-        let query = text.split_once('?').map_or("", |(_, query)| query);
-        let query = query.split('#').next().unwrap_or_default();
-        let is_secret = |pair: &str| pair.split_once('=').is_some_and(|(key, value)| mask::looks_secret(key, value));
-        if query.split('&').any(is_secret) {
+        if is_secret_query(text) {
             self.say_literal(&at, "The address holds what looks like a secret.");
         }
     }
@@ -226,7 +223,7 @@ impl Section<'_> {
         for (field, args) in [("args", &server.args[..]), ("package/args", package)] {
             let mut flag = "";
             for (index, arg) in args.iter().enumerate() {
-                let name = if flag.starts_with('-') && !flag.contains('=') { flag } else { "" };
+                let name = flag_name(flag, arg);
                 self.literal(&format!("{at}/{field}/{index}"), name, arg);
                 flag = arg;
             }
