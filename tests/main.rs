@@ -3,4 +3,5 @@
 mod document;
 mod external;
 mod golden;
+mod manifest;
 mod support;
