@@ -1,7 +1,9 @@
 //! The one integration binary. Start at `support` for the sandbox every test runs in.
+#![allow(clippy::disallowed_methods)]
 
 mod document;
 mod external;
 mod golden;
 mod manifest;
 mod support;
+mod transaction;
