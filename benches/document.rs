@@ -62,10 +62,13 @@ fn additions(root: &str) -> Vec<Op> {
 
 /// Projects with histories, as the client keeps them.
 fn claude(size: usize) -> String {
-    let line = "fix the \"parser\" in src/main.rs\nthen run the tests — \u{1f600} and tell me \\ what changed ";
-    let history: Vec<Value> =
-        (0..50).map(|n| json!({"display": format!("{n}: {}", line.repeat(3)), "pastedContents": {}})).collect();
-    let project = json!({"allowedTools": [], "history": history, "lastCost": 0.125, "mcpServers": {}, "ok": true});
+    let line =
+        "fix the \"parser\" in src/main.rs\nthen run the tests — \u{1f600} and tell me \\ what changed ";
+    let history: Vec<Value> = (0..50)
+        .map(|n| json!({"display": format!("{n}: {}", line.repeat(3)), "pastedContents": {}}))
+        .collect();
+    let project =
+        json!({"allowedTools": [], "history": history, "lastCost": 0.125, "mcpServers": {}, "ok": true});
     let count = size / serde_json::to_string_pretty(&project).expect("text").len() + 1;
     let projects: Map<String, Value> =
         (0..count).map(|n| (format!("/home/me/src/project-{n}"), project.clone())).collect();

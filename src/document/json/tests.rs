@@ -49,7 +49,9 @@ fn checks_the_whole_grammar() {
     ] {
         faults(parse(Format::Jsonc, text), place, part);
     }
-    for text in ["", "\n", "0", "-0.5e+3", "[1E5,12345678901234567890123]", "\"\\ud800 \\/\"", "{\"a\":[{},[]]}"] {
+    for text in
+        ["", "\n", "0", "-0.5e+3", "[1E5,12345678901234567890123]", "\"\\ud800 \\/\"", "{\"a\":[{},[]]}"]
+    {
         parse(Format::Json, text).unwrap();
     }
     for text in ["// c", "/**/", "[1, // c\n]", "{\"a\": 1 /* b */ , }", "{} // no newline"] {
@@ -85,7 +87,7 @@ fn refuses_keys_that_are_given_twice_on_its_way() {
     for (text, place) in [
         ("{\"m\": {},\n \"m\": {}}", (2, 2)),
         ("{\"m\": {\"a\": 1,\n  \"\\u0061\": 2}}", (2, 3)),
-        ("{\"z\": 1, \"m\": {}, \"z\": 2}", (1, 20)),
+        ("{\"z\": 1, \"m\": {}, \"z\": 2}", (1, 19)),
     ] {
         let document = parse(Format::Json, text).unwrap();
         faults(document.edit(&[x()]), place, "given twice");
@@ -100,12 +102,9 @@ fn refuses_keys_that_are_given_twice_on_its_way() {
 
 #[test]
 fn puts_nothing_into_what_is_no_container() {
-    for (text, place) in [
-        ("{\"m\": null}", (1, 7)),
-        ("{\n\"m\": \"x\"}", (2, 6)),
-        ("{\"m\": []}", (1, 7)),
-        ("null", (1, 1)),
-    ] {
+    for (text, place) in
+        [("{\"m\": null}", (1, 7)), ("{\n\"m\": \"x\"}", (2, 6)), ("{\"m\": []}", (1, 7)), ("null", (1, 1))]
+    {
         faults(parse(Format::Json, text).unwrap().edit(&[put("/m/x", json!(1))]), place, "is not a map");
         assert_eq!(after(Format::Json, text, &[Op::Drop { at: at("/m/x") }]), text);
     }
@@ -145,20 +144,22 @@ fn adds_in_the_files_own_style() {
 #[test]
 fn adds_around_comments_and_trailing_commas() {
     for (text, expected) in [
-        ("{\n  \"m\": {\n    \"a\": 1 // one\n  }\n}", "{\n  \"m\": {\n    \"a\": 1, // one\n    \"x\": 2\n  }\n}"),
-        ("{\n  \"m\": {\n    \"a\": 1, // one\n  },\n}", "{\n  \"m\": {\n    \"a\": 1, // one\n    \"x\": 2,\n  },\n}"),
+        (
+            "{\n  \"m\": {\n    \"a\": 1 // one\n  }\n}",
+            "{\n  \"m\": {\n    \"a\": 1, // one\n    \"x\": 2\n  }\n}",
+        ),
+        (
+            "{\n  \"m\": {\n    \"a\": 1, // one\n  },\n}",
+            "{\n  \"m\": {\n    \"a\": 1, // one\n    \"x\": 2,\n  },\n}",
+        ),
         ("{\"m\": {\n  // \"b\": 2,\n}}", "{\"m\": {\n  // \"b\": 2,\n  \"x\": 2\n}}"),
         ("{\"m\": { /* c */ }}", "{\"m\": { /* c */ \"x\": 2}}"),
         ("{\"m\": {\"a\": 1 /* c */ , /* d */ }}", "{\"m\": {\"a\": 1 /* c */ , /* d */ \"x\": 2, }}"),
         ("// c\n", "// c\n{\n  \"m\": {\n    \"x\": 2\n  }\n}\n"),
         ("/* c */", "/* c */\n{\n  \"m\": {\n    \"x\": 2\n  }\n}\n"),
-        ("{\"m\": {\"a\": 1 // \u{a0}\n}}", "{\"m\": {\"a\": 1, // \u{a0}\n\"x\": 2\n}}"),
+        ("{\"m\": {\"a\": 1 // \u{a0}\n}}", "{\"m\": {\"a\": 1, // \u{a0}\n  \"x\": 2\n}}"),
     ] {
-        // The last one only has to stay sound: nothing in it is on a line of its own.
-        let made = traceless(Format::Jsonc, text, &[put("/m/x", json!(2))]);
-        if !text.contains('\u{a0}') {
-            assert_eq!(made, expected);
-        }
+        assert_eq!(traceless(Format::Jsonc, text, &[put("/m/x", json!(2))]), expected);
     }
 }
 
@@ -173,14 +174,35 @@ fn leaves_no_trace_in_any_file() {
         ]
     };
     for text in [
-        "", " ", "\n\n", "{}", "{ }", "{\n}", "{\n\n  }\n", "\u{feff}", "\u{feff}{}", "{\"m\":{}}", "{\"m\": { } }\n",
-        "{\"off\":[ ]}", "{\"off\":[\n\"a\"\n]}", "{\"p\":{\"q\":[{\"name\":\"y\"}]}}", "{\r\n\t\"a\": 1\r\n}",
+        "",
+        " ",
+        "\n\n",
+        "{}",
+        "{ }",
+        "{\n}",
+        "{\n\n  }\n",
+        "\u{feff}",
+        "\u{feff}{}",
+        "{\"m\":{}}",
+        "{\"m\": { } }\n",
+        "{\"off\":[ ]}",
+        "{\"off\":[\n\"a\"\n]}",
+        "{\"p\":{\"q\":[{\"name\":\"y\"}]}}",
+        "{\r\n\t\"a\": 1\r\n}",
         "{\"a\": \"\\udc00\\ud800\"}",
     ] {
         traceless(Format::Json, text, &ops());
         traceless(Format::Jsonc, text, &ops());
     }
-    for text in ["// c", "/* c */ {} // d", "{/* c */}", "{ // c\n}", "{\"a\": 1,}", "{\"m\": {/**/},/**/}//", "{\"off\": [\"a\", // c\n]}"] {
+    for text in [
+        "// c",
+        "/* c */ {} // d",
+        "{/* c */}",
+        "{ // c\n}",
+        "{\"a\": 1,}",
+        "{\"m\": {/**/},/**/}//",
+        "{\"off\": [\"a\", // c\n]}",
+    ] {
         traceless(Format::Jsonc, text, &ops());
     }
 }
@@ -190,7 +212,11 @@ fn replaces_only_the_value() {
     for (text, op, expected) in [
         ("{\"a\" : 1 /* c */ }", put("/a", json!(2)), "{\"a\" : 2 /* c */ }"),
         ("{\"a\": 1.0e0}", put("/a", json!(1.0)), "{\"a\": 1.0e0}"),
-        ("{\"a\": {\"c\" : \"\\u0041\" // d\n}}", put("/a", json!({"c": "A"})), "{\"a\": {\"c\" : \"\\u0041\" // d\n}}"),
+        (
+            "{\"a\": {\"c\" : \"\\u0041\" // d\n}}",
+            put("/a", json!({"c": "A"})),
+            "{\"a\": {\"c\" : \"\\u0041\" // d\n}}",
+        ),
         ("{\"a\": [ 1,2 ]}", put("/a", json!([1, 3])), "{\"a\": [1, 3]}"),
         ("{\n  \"a\": [\n    1\n  ]\n}", put("/a", json!([1, 3])), "{\n  \"a\": [\n    1,\n    3\n  ]\n}"),
         ("{\n  \"a\": 1\n}", put("/a", json!({"b": []})), "{\n  \"a\": {\n    \"b\": []\n  }\n}"),
@@ -208,7 +234,11 @@ fn drops_an_entry_but_no_comment() {
         ("{\"a\": 1, \"b\": 2}", "/a", "{ \"b\": 2}"),
         ("{\"a\": 1, \"b\": 2}", "/b", "{\"a\": 1}"),
         ("{\"a\": 1, \"b\": 2,}", "/b", "{\"a\": 1,}"),
-        ("{\n  // about a\n  \"a\": 1, // one\n  \"b\": 2\n}", "/a", "{\n  // about a // one\n  \"b\": 2\n}"),
+        (
+            "{\n  // about a\n  \"a\": 1, // one\n  \"b\": 2\n}",
+            "/a",
+            "{\n  // about a\n // one\n  \"b\": 2\n}",
+        ),
         ("{\"a\": 1 // one\n, \"b\": 2}", "/b", "{\"a\": 1 // one\n}"),
         ("{ // c\n\"a\": 1}", "/a", "{ // c\n}"),
         (
@@ -243,14 +273,18 @@ fn closes_only_what_is_still_empty() {
         let pruned = after(Format::Jsonc, &found, &prune(&[op()], &opened.seams));
         assert!(pruned.contains("mine") == found.contains("mine"), "{found:?} became {pruned:?}");
         if found.contains("theirs") {
-            assert_eq!(pruned.split_whitespace().collect::<String>(), expected.split_whitespace().collect::<String>());
+            assert_eq!(
+                pruned.split_whitespace().collect::<String>(),
+                expected.split_whitespace().collect::<String>()
+            );
         }
     }
 }
 
 #[test]
 fn lone_surrogates_and_odd_numbers_do_not_stop_an_edit() {
-    let text = r#"{"history": ["\uD83D", "\\ud800", "\ud83d\ude00\udc00"], "n": 1e999, "m": {"e": "\ud83d\ude00"}}"#;
+    let text =
+        r#"{"history": ["\uD83D", "\\ud800", "\ud83d\ude00\udc00"], "n": 1e999, "m": {"e": "\ud83d\ude00"}}"#;
     for format in [Format::Json, Format::Jsonc] {
         let made = traceless(format, text, &[put("/m/x", json!("y"))]);
         assert!(made.contains(r#"["\uD83D", "\\ud800", "\ud83d\ude00\udc00"], "n": 1e999"#));
