@@ -49,6 +49,15 @@ pub struct Recovered {
     pub warnings: Vec<String>,
 }
 
+impl Recovered {
+    /// What happened, for people.
+    pub fn sentences(&self) -> Vec<String> {
+        let finished = self.finished.iter().map(|id| format!("the interrupted run {id} was finished"));
+        let undone = self.undone.iter().map(|(id, _)| format!("the interrupted run {id} was undone"));
+        finished.chain(undone).chain(self.warnings.iter().cloned()).collect()
+    }
+}
+
 /// What was put back.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Undone {
