@@ -175,6 +175,11 @@ impl Masker {
         self.values.dedup();
     }
 
+    /// Whether anything was learned.
+    pub fn knows_any(&self) -> bool {
+        !self.values.is_empty()
+    }
+
     fn walk(&mut self, key: &str, value: &Value) {
         match value {
             Value::String(text) => {

@@ -45,15 +45,24 @@ pub struct Row {
     /// For a list of servers: the member that identifies one. Left out: the container is a map by name.
     #[serde(default)]
     pub list: Option<String>,
-    /// Entry of a stdio server. Tokens: `{name} {command} {args} {argv} {env} {cwd} {description}`.
+    /// Remote servers that are kept in a container of their own.
+    #[serde(default)]
+    pub elsewhere: Elsewhere,
+    /// Entry of a stdio server. A value that is a token stands for the server's own:
+    /// `{name} {command} {args} {argv} {env} {cwd} {description}`; `{argv}` is the command and its
+    /// arguments in one list. A field whose token is empty is left out.
     #[serde(default)]
     pub stdio: Option<Template>,
-    /// Entry of a streamable HTTP server. Tokens: `{name} {url} {headers} {description}`.
+    /// Entry of a streamable HTTP server. Tokens: `{name} {url} {headers} {bearer} {description}`;
+    /// `{bearer}` is the token of the header `Authorization: Bearer`, for clients that send no others.
     #[serde(default)]
     pub http: Option<Template>,
     /// Entry of an SSE server. Tokens as for `http`.
     #[serde(default)]
     pub sse: Option<Template>,
+    /// What an entry with an address and no type means. Left out: streamable HTTP.
+    #[serde(default)]
+    pub untyped: Remote,
     /// Fields that are written even when their token is empty (`args: []`, `env: {}`).
     #[serde(default)]
     pub always: Vec<String>,
@@ -63,6 +72,10 @@ pub struct Row {
     /// How tools are hidden from the model. Left out: the client cannot; `exec` or `gateway` can.
     #[serde(default)]
     pub tools: Option<Tools>,
+    /// Whether it joins command and arguments into one line for a shell, so that an argument with a
+    /// space or a quote does not arrive as written.
+    #[serde(default)]
+    pub shell: bool,
     /// The client's own variable syntax. Left out: it expands nothing.
     #[serde(default)]
     pub variables: Option<Variables>,
@@ -79,10 +92,16 @@ pub struct Row {
     #[serde(default)]
     #[schemars(with = "Option<BTreeMap<String, Value>>")]
     pub new_file: Option<IndexMap<String, Value>>,
-    /// Other clients that read the user's file of this one.
+    /// What one bad entry does to the others.
+    #[serde(default)]
+    pub bad_entry: BadEntry,
+    /// Other clients that read the user's file of this one, if only when told to.
     #[serde(default)]
     pub read_by: Vec<String>,
-    /// Paths that show that the client is installed. Left out: the directory of its file.
+    /// Other clients whose user's file this one reads, if only when told to.
+    #[serde(default)]
+    pub reads: Vec<String>,
+    /// Paths of which one shows that the client is installed. Left out: the directory of its file.
     #[serde(default)]
     pub detect: Vec<String>,
     /// How it notices a change.
@@ -161,8 +180,8 @@ pub struct PerOs {
     pub windows: Candidates,
 }
 
-/// Paths in order of preference: the first whose variables are all set, and which exists where the
-/// path starts with `?`, is the one. The last without `?` is where a new file goes.
+/// Paths in order of preference: the first whose variables are all set, which is absolute, and which
+/// exists where the path starts with `?`, is the one. The last without `?` is where a new file goes.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Candidates {
@@ -191,13 +210,69 @@ pub struct Project {
     /// What the user must do before the client reads it, one sentence.
     #[serde(default)]
     pub trust: Option<String>,
-    /// Other clients that read the same file in a project.
+    /// Other clients that read the same file in a project, if only when told to.
     #[serde(default)]
     pub read_by: Vec<String>,
     /// The container in the *user's* file that holds servers private to one project; `{root}` stands
     /// for the project's absolute path (`/projects/{root}/mcpServers`). This is scope `local`.
     #[serde(default)]
     pub local: Option<String>,
+}
+
+/// Containers of remote servers that do not stand beside the stdio ones.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Elsewhere {
+    /// Where streamable HTTP servers are kept.
+    #[serde(default)]
+    pub http: Option<Container>,
+    /// Where SSE servers are kept.
+    #[serde(default)]
+    pub sse: Option<Container>,
+}
+
+/// A container of its own, with its own switch and tool filter.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Container {
+    /// JSON pointer to it.
+    #[schemars(with = "String")]
+    pub root: Pointer,
+    /// For a list: the member that identifies a server. Left out: a map by name.
+    #[serde(default)]
+    pub list: Option<String>,
+    /// How one of its servers is switched off.
+    #[serde(default)]
+    pub disable: Option<Disable>,
+    /// How its tools are hidden from the model.
+    #[serde(default)]
+    pub tools: Option<Tools>,
+}
+
+/// How a client speaks to a remote server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Remote {
+    /// Streamable HTTP.
+    #[default]
+    Http,
+    /// HTTP with server-sent events.
+    Sse,
+}
+
+/// What one bad entry does to the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BadEntry {
+    /// Nothing: only the bad one is left out.
+    Skipped,
+    /// All servers of the file are refused, and the client says so.
+    Fatal,
+    /// All servers of the file are gone without a word.
+    Silent,
+    /// Not established.
+    #[default]
+    Unknown,
 }
 
 /// How one server is switched off. Exactly one of the three.
@@ -224,7 +299,7 @@ pub struct Disable {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tools {
-    /// Field of the entry that lists the only tools offered.
+    /// Field of the entry that lists the only tools offered; an empty list may mean all.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub allow: Option<Pointer>,
@@ -232,8 +307,14 @@ pub struct Tools {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub deny: Option<Pointer>,
-    /// A member elsewhere in the file for one denied tool, set to `false`
-    /// (`/tools/{name}_{tool}`).
+    /// A list elsewhere in the file of the only tools offered; `{name}` stands for the server.
+    #[serde(default)]
+    pub allow_at: Option<String>,
+    /// A list elsewhere in the file of tools not offered (`/disabled_mcp_tools/{name}`).
+    #[serde(default)]
+    pub deny_at: Option<String>,
+    /// A member elsewhere in the file for one denied tool, set to `false` (`/tools/{id}_{tool}`);
+    /// `{id}` is the name with all but letters, digits, `_` and `-` written as `_`.
     #[serde(default)]
     pub deny_member: Option<String>,
     /// Whether patterns with `*` work in these places.
@@ -245,16 +326,23 @@ pub struct Tools {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Variables {
-    /// How an environment variable is written; `NAME` stands for it (`${env:NAME}`).
+    /// How an environment variable is written; `NAME` stands for it (`${env:NAME}`). Left out: it
+    /// knows none, or none that can be relied on.
     #[serde(default)]
     pub env: Option<String>,
-    /// The fields in which it is expanded; empty: in all. Of `command args env url headers`.
+    /// The fields in which it is expanded; empty: in all. Of
+    /// `command args env cwd url headers`.
     #[serde(default)]
     pub fields: Vec<String>,
     /// Every form that is expanded, so that literals that look like one can be refused.
-    /// `NAME` stands for the variable (`$NAME`, `${NAME}`, `${NAME:-`).
+    /// `NAME` stands for an environment variable (`$NAME`, `${NAME}`, `${NAME:-`), `WORD` for a word
+    /// of the client's own (`${WORD}`, `${input:WORD}`).
     #[serde(default)]
     pub expands: Vec<String>,
+    /// The fields in which a text that is nothing but the name of a set variable is replaced by its
+    /// value. Of the same words as `fields`.
+    #[serde(default)]
+    pub bare: Vec<String>,
     /// Field that lists names of variables passed on to the server unchanged (Codex `env_vars`).
     #[serde(default)]
     #[schemars(with = "Option<String>")]
@@ -276,7 +364,7 @@ pub struct Variables {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Names {
-    /// Whether only lower-case letters are kept apart.
+    /// Whether it takes lower-case letters only.
     #[serde(default)]
     pub lowercase: bool,
     /// Characters besides letters and digits that it takes; left out: `_`, `-` and `.`.
@@ -285,7 +373,13 @@ pub struct Names {
     /// Most characters.
     #[serde(default)]
     pub max: Option<usize>,
-    /// Names and fragments it cannot take.
+    /// Whether the first character must be a letter or `_`.
+    #[serde(default)]
+    pub letter_first: bool,
+    /// Names it keeps for itself.
+    #[serde(default)]
+    pub reserved: Vec<String>,
+    /// Fragments that may not stand anywhere in a name.
     #[serde(default)]
     pub forbid: Vec<String>,
 }

@@ -1,1 +1,14 @@
-//! desired
+//! The manifest resolved for this machine: conditions, groups, enablement and variables decided.
+//!
+//! Invariant: pure; references to secrets and environment variables are still references. A server
+//! that cannot be delivered the way it is asked for stays in the result, marked as blocked, so that
+//! nobody takes it for one that was deleted.
+//!
+//! Start at [`resolve`]; [`wish`] then says it in a client's own words.
+
+mod resolve;
+mod text;
+mod wish;
+
+pub use resolve::{Chosen, Desired, Machine, Target, Unit, resolve};
+pub use wish::{Entry, Wish, launch, wish};

@@ -4,12 +4,26 @@
 //! file (comments, order, indentation, quoting, anchors, CRLF, BOM, trailing commas, a missing final
 //! newline) stays as it was, and an independent parser has confirmed the result before anyone sees it.
 //!
-//! Start at [`Document::parse`] and [`Document::edit`].
+//! Start at [`Document::parse`] and [`Document::edit`]. Each format is a codec (`json`, `toml`,
+//! `yaml`) with the same five functions; `tree` holds the brackets that JSON and TOML share, `model`
+//! what an edit means for values.
+
+#[allow(dead_code, reason = "the front of the documents is written next door")]
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::base::Pointer;
+use crate::base::{Pointer, Step};
+
+mod json;
+mod model;
+mod slip;
+mod toml;
+mod tree;
+mod verify;
+mod yaml;
+
+use slip::Slip;
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -80,3 +94,153 @@ pub struct Edited {
     /// Containers that this edit opened, outermost first.
     pub seams: Vec<Seam>,
 }
+
+/// A file whose syntax has been checked.
+#[derive(Clone, Debug)]
+pub struct Document {
+    format: Format,
+    /// With its byte order mark, if it has one.
+    text: String,
+}
+
+const BOM: char = '\u{feff}';
+
+impl Document {
+    /// Checks the whole syntax. A file of nothing but white space and comments is a document without
+    /// a value, not a fault.
+    pub fn parse(format: Format, bytes: Vec<u8>) -> Result<Self, Fault> {
+        let text = String::from_utf8(bytes).map_err(|error| not_text(&error))?;
+        let document = Self { format, text };
+        let body = document.body();
+        match format {
+            Format::Json => json::check(body, true)?,
+            Format::Jsonc => json::check(body, false)?,
+            Format::Toml => toml::check(body)?,
+            Format::Yaml => yaml::check(body)?,
+        }
+        Ok(document)
+    }
+
+    /// A file that does not exist yet.
+    pub fn blank(format: Format) -> Self {
+        Self { format, text: String::new() }
+    }
+
+    /// How it is written.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The file as it was given.
+    pub fn bytes(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+
+    /// The value at a place; the root is the whole document. Duplicate keys on the way are a fault,
+    /// since readers disagree about which of them counts.
+    pub fn get(&self, at: &Pointer) -> Result<Option<Value>, Fault> {
+        match self.format {
+            Format::Json | Format::Jsonc => json::get(self.body(), at),
+            Format::Toml => toml::get(self.body(), at),
+            Format::Yaml => yaml::get(self.body(), at),
+        }
+    }
+
+    /// The member names of the map at a place, in the file's order; none where there is no map.
+    pub fn keys(&self, at: &Pointer) -> Result<Vec<String>, Fault> {
+        if matches!(self.format, Format::Json | Format::Jsonc) {
+            return json::keys(self.body(), at);
+        }
+        Ok(match self.get(at)? {
+            Some(Value::Object(map)) => map.into_iter().map(|(key, _)| key).collect(),
+            _ => Vec::new(),
+        })
+    }
+
+    /// Line and column (1-based, in characters) of the key or item at a place.
+    pub fn place(&self, at: &Pointer) -> Option<(u32, u32)> {
+        let body = self.body();
+        let offset = match self.format {
+            Format::Json | Format::Jsonc => json::place(body, at),
+            Format::Toml => toml::place(body, at),
+            Format::Yaml => yaml::place(body, at),
+        }?;
+        Some(slip::line_and_column(body, offset))
+    }
+
+    /// Applies all the changes as one edit and has an independent parser confirm it: the new text is
+    /// well-formed, the values are those asked for, and everything else is as before. When that
+    /// cannot be confirmed nothing is returned but a fault that asks for the change by hand.
+    pub fn edit(&self, ops: &[Op]) -> Result<Edited, Fault> {
+        for op in ops {
+            sound(op)?;
+        }
+        let body = self.body();
+        let (text, seams) = match self.format {
+            Format::Json | Format::Jsonc => json::edit(body, ops),
+            Format::Toml => toml::edit(body, ops),
+            Format::Yaml => yaml::edit(body, ops),
+        }?;
+        if text != body {
+            verify::verify(self.format, body, &text, ops)?;
+        }
+        let mut bytes = Vec::with_capacity(text.len() + BOM.len_utf8());
+        bytes.extend_from_slice(&self.bytes()[..self.text.len() - body.len()]);
+        bytes.extend_from_slice(text.as_bytes());
+        Ok(Edited { bytes, seams })
+    }
+
+    /// Whether there is nothing in it but white space or an empty root container, so that a file we
+    /// created may be removed.
+    pub fn is_hollow(&self) -> bool {
+        let bare = |text: &str| text.chars().filter(|char| !char.is_whitespace()).collect::<String>();
+        let body = self.body();
+        // Anything longer than this has something in it, comments included.
+        body.trim().is_empty()
+            || match self.format {
+                Format::Toml => false,
+                Format::Json | Format::Jsonc => body.len() < 1024 && matches!(bare(body).as_str(), "{}" | "[]"),
+                Format::Yaml => {
+                    body.len() < 1024
+                        && matches!(
+                            bare(body).as_str(),
+                            "{}" | "[]" | "null" | "~" | "---" | "---{}" | "---null"
+                        )
+                }
+            }
+    }
+
+    /// The text without its byte order mark.
+    fn body(&self) -> &str {
+        self.text.strip_prefix(BOM).unwrap_or(&self.text)
+    }
+}
+
+fn not_text(error: &std::string::FromUtf8Error) -> Fault {
+    let bytes = error.as_bytes();
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        let message = "the file is UTF-16; save it as UTF-8".to_owned();
+        return Fault { message, line: 0, column: 0 };
+    }
+    let good = error.utf8_error().valid_up_to();
+    let text = String::from_utf8_lossy(&bytes[..good]);
+    let (line, column) = slip::line_and_column(&text, text.len());
+    Fault { message: "the file is not valid UTF-8 text".to_owned(), line, column }
+}
+
+/// Refuses what no format could write truthfully.
+fn sound(op: &Op) -> Result<(), Fault> {
+    let Op::Put { at, value } = op else { return Ok(()) };
+    let good = match at.0.last() {
+        Some(Step::Item { key, is }) => value.get(key).and_then(Value::as_str) == Some(is),
+        Some(Step::Element(text)) => value.as_str() == Some(text),
+        _ => true,
+    };
+    if good {
+        return Ok(());
+    }
+    Err(Fault { message: format!("the value for {at} does not carry that name"), line: 0, column: 0 })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,25 @@
 //! The only door to the operating system.
 //!
 //! Invariant: every file read, write, environment look-up, clock and process question of the
-//! product goes through [`System`]; nothing above knows whether it talks to the real machine, to a
-//! read-only view of it, or to a simulated one that fails on purpose.
+//! product goes through [`System`]; nothing above knows whether it talks to the real machine
+//! ([`Real`]), to a read-only view of it ([`ReadOnly`]), or to a simulated one that fails on
+//! purpose ([`Memory`]).
+#![allow(clippy::disallowed_methods)]
 
+mod memory;
+mod read_only;
+mod real;
+#[cfg(any(target_os = "linux", windows))]
+mod unsafe_calls;
+
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+pub use memory::{Fault, Loss, Memory, Writer};
+pub use read_only::ReadOnly;
+pub use real::Real;
 
 /// What a file system says about a path, without following a final symlink.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +36,12 @@ pub struct Meta {
     pub links: u64,
     /// Last modification.
     pub modified: SystemTime,
+    /// Which file it is, whatever its name.
+    pub id: Option<FileId>,
 }
+
+/// Device and inode: the same for two names of one file. None where the platform has none.
+pub type FileId = (u64, u64);
 
 /// The kind of a directory entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +65,28 @@ pub enum Swap {
     Unsupported,
 }
 
+/// Whether a file is quiet: nobody has it open for writing.
+pub enum Quiet {
+    /// Nobody has; whoever tries waits until the lease is dropped, and shows in it meanwhile.
+    Leased(Box<dyn Lease>),
+    /// Somebody has it open for writing right now.
+    Busy,
+    /// The platform or the file system cannot tell.
+    Unknown,
+}
+
+/// A read lease on one file (Linux `F_SETLEASE`); dropping it lets waiting writers go on.
+///
+/// Hold it for moments only: a writer waits in `open` as long as it is held.
+pub trait Lease: Send {
+    /// The file's bytes, whatever name the file has by now.
+    fn read(&self) -> io::Result<Vec<u8>>;
+    /// Which file it is.
+    fn id(&self) -> Option<FileId>;
+    /// Whether a writer waits for this file.
+    fn is_wanted(&self) -> bool;
+}
+
 /// A held advisory lock; dropping it releases it.
 pub trait Lock: Send {}
 
@@ -58,12 +98,15 @@ pub trait System: Send + Sync {
     fn meta(&self, path: &Path) -> io::Result<Meta>;
     /// Where a link points, as written in it.
     fn read_link(&self, path: &Path) -> io::Result<PathBuf>;
-    /// Names in a directory, sorted.
+    /// Names in a directory, sorted. A name that is not Unicode is left out.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+    /// Asks for a file to be quiet (a final link is not followed).
+    fn lease(&self, path: &Path) -> io::Result<Quiet>;
 
-    /// Creates a file that must not exist yet, with these permission bits, and writes it whole.
+    /// Creates a file that must not exist yet, with these permission bits (less the umask), and
+    /// writes it whole.
     fn create_new(&self, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()>;
-    /// Appends one line to a file (created 0600 when missing).
+    /// Appends to a file (created 0600 when missing).
     fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
     /// Flushes a file, or a directory's entries, to the disk.
     fn sync(&self, path: &Path) -> io::Result<()>;
@@ -75,19 +118,16 @@ pub trait System: Send + Sync {
     fn exchange(&self, a: &Path, b: &Path) -> io::Result<Swap>;
     /// Moves `from` over `to` in one step.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// Moves `from` to `to` only if `to` does not exist (link+unlink or RENAME_NOREPLACE).
+    /// Moves `from` to `to` only if `to` does not exist (RENAME_NOREPLACE, or link and unlink).
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file or link.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
-    /// Creates one directory.
+    /// Creates one directory, with these permission bits (less the umask).
     fn create_dir(&self, path: &Path, mode: u32) -> io::Result<()>;
     /// Removes an empty directory.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
     /// Sets a path's modification time to now.
     fn touch(&self, path: &Path) -> io::Result<()>;
-    /// Whether some process still has the file open for writing (Linux: a read lease is refused).
-    /// `false` where the platform cannot tell.
-    fn is_open_for_writing(&self, path: &Path) -> io::Result<bool>;
 
     /// Takes an exclusive advisory lock on a file (created 0600 when missing), or `None` if another
     /// process holds it.
@@ -116,5 +156,64 @@ pub trait System: Send + Sync {
     /// Whether a process with this id runs.
     fn is_running(&self, pid: u32) -> bool;
     /// Random bytes, for keys and names.
-    fn random(&self) -> [u8; 32];
+    fn random(&self) -> io::Result<[u8; 32]>;
+}
+
+/// What went wrong with a file, and with which.
+#[derive(Debug)]
+pub struct FileError {
+    /// The file or directory.
+    pub path: PathBuf,
+    /// What was being done: `read`, `create`, ..
+    pub doing: &'static str,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+impl FileError {
+    /// An error of our own making about a file.
+    pub fn new(path: &Path, doing: &'static str, kind: io::ErrorKind, why: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), doing, source: io::Error::new(kind, why.into()) }
+    }
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {} {}: {}", self.doing, self.path.display(), self.source)
+    }
+}
+
+impl std::error::Error for FileError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// Names the file in an I/O error.
+pub trait At<T> {
+    /// `system.read(path).at(path, "read")`.
+    fn at(self, path: &Path, doing: &'static str) -> Result<T, FileError>;
+}
+
+impl<T> At<T> for io::Result<T> {
+    fn at(self, path: &Path, doing: &'static str) -> Result<T, FileError> {
+        self.map_err(|source| FileError { path: path.to_owned(), doing, source })
+    }
+}
+
+/// A missing thing as `None`.
+pub fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A thing that is already there is as good as one just made.
+pub fn made(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
 }

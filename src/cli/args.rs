@@ -1,0 +1,93 @@
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::cmd;
+
+/// One manifest, every AI client in step.
+///
+/// Write which MCP servers you use and which client gets which into mcp.yaml; mcpkeel shows what
+/// would change in each client's own file, applies it atomically, and can undo it.
+#[derive(Debug, Parser)]
+#[command(name = "mcpkeel", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Start with `mcpkeel init`, then `mcpkeel plan`, then `mcpkeel apply`.\n\
+Exit codes: 0 done or in sync, 1 failed, 2 changes pending, 3 invalid manifest, 4 locked by another run,\n\
+5 stale plan, 6 refused by a guard, 64 wrong usage, 130 interrupted.")]
+pub struct Cli {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The manifest [default: $MCPKEEL_MANIFEST, ./mcp.yaml, or mcpkeel/mcp.yaml in the config directory]
+    #[arg(short = 'f', long, global = true, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+    /// Where the ledger, backups and history are kept [default: $MCPKEEL_STATE_DIR, or the system's place]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// Print results and errors only
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Also print what is in sync, and why
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
+}
+
+/// How data is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For a person.
+    #[default]
+    Text,
+    /// For a program: one JSON document with `format_version`.
+    Json,
+    /// For a pull request.
+    Markdown,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a manifest from what your clients have now
+    Init(cmd::init::Args),
+    /// Add servers that clients have to the manifest
+    Import(cmd::import::Args),
+    /// Check the manifest and say everything that is wrong with it
+    Validate(cmd::validate::Args),
+    /// Bring the manifest's layout in order; comments stay
+    Fmt(cmd::fmt::Args),
+    /// Show what apply would change in each client's file
+    Plan(cmd::plan::Args),
+    /// Bring every client's file in step with the manifest
+    Apply(cmd::apply::Args),
+    /// Exit with 2 unless every client's file is as the manifest says
+    Verify(cmd::verify::Args),
+    /// Show how each client stands
+    Status(cmd::status::Args),
+    /// Show the difference between the live files and the manifest
+    Diff(cmd::diff::Args),
+    /// Write what is live into the manifest
+    Adopt(cmd::adopt::Args),
+    /// List what was done
+    History(cmd::history::Args),
+    /// Take the last apply back
+    Undo(cmd::undo::Args),
+    /// Copy every managed file into the backups, or list them
+    Backup(cmd::backup::Args),
+    /// Put files back as they were before an earlier run
+    Restore(cmd::restore::Args),
+    /// Look at the clients this program knows
+    Client(cmd::client::Args),
+    /// Print the JSON Schema of the manifest
+    Schema(cmd::schema::Args),
+    /// Explain a field of the manifest
+    Explain(cmd::explain::Args),
+    /// Look for trouble: paths, permissions, broken links, unreadable files
+    Doctor(cmd::doctor::Args),
+    /// Print completions for a shell
+    Completions(cmd::completions::Args),
+    /// Print the manual page
+    Man(cmd::man::Args),
+}

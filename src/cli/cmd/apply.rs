@@ -1,0 +1,168 @@
+use std::path::PathBuf;
+
+use super::super::args::Format;
+use super::super::failure::Failure;
+use super::super::session::Session;
+use super::super::show;
+use crate::plan::{Action, Options, Plan, SavedPlan};
+use crate::clients::catalog;
+use crate::reconcile::{self, Applied, Site};
+use serde_json::json;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Shows the plan and asks on a terminal; without one it needs --yes.\n\
+Every file is exchanged atomically with a backup kept; a failure puts all of them back.")]
+pub struct Args {
+    /// A plan saved by `mcpkeel plan --out FILE`; refused if anything changed since (exit code 5)
+    #[arg(value_name = "PLAN", conflicts_with_all = ["client", "adopt"])]
+    plan: Option<PathBuf>,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+    /// Only files that concern this client
+    #[arg(long, value_name = "CLIENT")]
+    client: Option<String>,
+    /// Make entries of other people with the name of ours ours
+    #[arg(long)]
+    adopt: bool,
+    /// Allow taking out more than half of a client's entries
+    #[arg(long)]
+    allow_prune: bool,
+    /// Go on with the other files when one fails
+    #[arg(long)]
+    keep_going: bool,
+    /// How to print the report
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
+    let saved = args.plan.as_ref().map(|file| read_saved(session, file)).transpose()?;
+    let options = saved.as_ref().map_or(Options { adopt: args.adopt, ..Options::default() }, |saved| saved.options);
+    let mut loaded = session.load()?;
+    let mut plan = session.plan(&loaded, options, args.client.as_deref())?;
+    if let Some(saved) = &saved {
+        saved.still_holds(&plan, &session.ledger()?).map_err(Failure::Stale)?;
+    }
+    if args.format == Format::Text {
+        session.notes(&plan.notes);
+        if !session.out.quiet {
+            super::plan::print(session, &plan, "apply, now");
+        }
+    }
+    let has_work = plan.has_changes() || plan.counts().record > 0 || plan.steps().any(|step| step.action == Action::Forget);
+    if has_work {
+        confirm(session, &plan, args)?;
+    }
+    if !has_work && session.store().journal_ids(session.system)?.is_empty() {
+        let nothing = Applied::default();
+        report(session, args, &plan, &nothing);
+        return Ok(exit_code(&plan, &nothing));
+    }
+    let agreed = SavedPlan::of(&plan, &session.ledger()?, &session.manifest_path(), options);
+    let (store, lock) = session.lock("apply")?;
+    let system = session.system;
+    let site = Site { system, store: &store, lock: &lock };
+    let key = store.machine_key(system, &lock)?;
+    // What was shown may be out of date by now.
+    plan = session.plan(&loaded, options, args.client.as_deref())?;
+    if !args.yes {
+        agreed.still_holds(&plan, &session.ledger()?).map_err(Failure::Stale)?;
+    }
+    if plan.steps().any(|step| step.action == Action::Adopt) {
+        let adoption = reconcile::adopt(system, &loaded, &plan, false).map_err(Failure::failed)?;
+        if !adoption.edits.is_empty() {
+            reconcile::write_manifests(&site, "adopt", adoption.edits)?;
+        }
+        for line in &adoption.lines {
+            session.out.say(line);
+        }
+        loaded = session.load()?;
+        plan = session.plan(&loaded, options, args.client.as_deref())?;
+    }
+    let applied = reconcile::apply(&site, &plan, &session.ledger()?, &key, options, args.keep_going)?;
+    store.prune_backups(system, &lock, loaded.settings().backups.keep as usize)?;
+    report(session, args, &plan, &applied);
+    Ok(exit_code(&plan, &applied))
+}
+
+fn read_saved(session: &Session<'_>, file: &PathBuf) -> Result<SavedPlan, Failure> {
+    let path = session.system.cwd().unwrap_or_default().join(file);
+    let bytes = session
+        .system
+        .read(&path)
+        .map_err(|error| Failure::failed(format!("the plan `{}` cannot be read: {error}", file.display())))?;
+    SavedPlan::parse(&bytes).map_err(|reason| Failure::Stale(format!("`{}` is not a plan of this version: {reason}", file.display())))
+}
+
+/// The questions that stand between a plan and its work.
+fn confirm(session: &Session<'_>, plan: &Plan, args: &Args) -> Result<(), Failure> {
+    let guards: Vec<_> = plan.files.iter().flat_map(|file| &file.guards).collect();
+    if !guards.is_empty() && !args.allow_prune {
+        let names: Vec<String> =
+            guards.iter().map(|guard| format!("{} of {} from `{}`", guard.removes, guard.owned, guard.target)).collect();
+        let message = format!("this takes out more than half of a client's entries ({})", names.join(", "));
+        match session.ask(&format!("{message}. Really?")) {
+            Some(true) => {}
+            Some(false) => return Err(Failure::Refused { message: "not applied".into(), hint: "nothing was changed".into() }),
+            None => return Err(Failure::Refused { message, hint: "look at `mcpkeel plan`, then add `--allow-prune`".into() }),
+        }
+    }
+    if args.yes || args.plan.is_some() || !plan.has_changes() {
+        return Ok(());
+    }
+    match session.ask("Apply this plan?") {
+        Some(true) => Ok(()),
+        Some(false) => Err(Failure::Refused { message: "not applied".into(), hint: "nothing was changed".into() }),
+        None => Err(Failure::Refused {
+            message: "there is no terminal to ask on".into(),
+            hint: "`mcpkeel apply --yes` applies without asking; nothing was changed".into(),
+        }),
+    }
+}
+
+fn report(session: &mut Session<'_>, args: &Args, plan: &Plan, applied: &Applied) {
+    match args.format {
+        Format::Json => session.out.data(
+            json!({
+                "format_version": 1,
+                "id": applied.id,
+                "files": applied.files,
+                "counts": plan.counts(),
+                "refused": !plan.is_in_sync() && plan.counts().refused > 0,
+            })
+            .to_string(),
+        ),
+        Format::Text | Format::Markdown => {
+            for file in &applied.files {
+                let name = reconcile::tilde(session.system, &file.path);
+                session.out.data(format!("{} {name}", file.outcome));
+                if !file.failed {
+                    for client in file.clients.iter().filter_map(|id| catalog::find(id)) {
+                        session.out.say(format!("  {}: {}", client.name(), super::client::reload(&client.row().reload)));
+                    }
+                }
+            }
+            for warning in &applied.warnings {
+                session.out.say(format!("note: {warning}"));
+            }
+            let tail = match (&applied.id, applied.files.is_empty()) {
+                (Some(_), false) => "Applied. `mcpkeel undo` takes it back.",
+                _ if plan.counts().refused > 0 || plan.files.iter().any(|file| file.refused.is_some()) => "Nothing else to do.",
+                _ => "Nothing to do: every client is in step.",
+            };
+            session.out.say(tail);
+        }
+    }
+}
+
+/// 1 when a file failed or could not be touched, 6 when something was refused, else 0.
+fn exit_code(plan: &Plan, applied: &Applied) -> u8 {
+    if applied.files.iter().any(|file| file.failed) || plan.files.iter().any(|file| file.refused.is_some()) {
+        1
+    } else if plan.steps().any(|step| step.action.is_refused()) {
+        6
+    } else {
+        0
+    }
+}

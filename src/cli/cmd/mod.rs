@@ -1,0 +1,52 @@
+//! One file per command; each has its `Args` and a `run`.
+
+pub mod adopt;
+pub mod apply;
+pub mod backup;
+pub mod client;
+pub mod completions;
+pub mod diff;
+pub mod doctor;
+pub mod explain;
+pub mod fmt;
+pub mod history;
+pub mod import;
+pub mod init;
+pub mod man;
+pub mod plan;
+pub mod restore;
+pub mod schema;
+pub mod status;
+pub mod undo;
+pub mod validate;
+pub mod verify;
+
+use super::args::Command;
+use super::failure::Failure;
+use super::session::Session;
+
+/// Runs one command and returns its exit code.
+pub fn run(session: &mut Session<'_>, command: Command) -> Result<u8, Failure> {
+    match command {
+        Command::Init(args) => init::run(session, &args),
+        Command::Import(args) => import::run(session, &args),
+        Command::Validate(args) => validate::run(session, &args),
+        Command::Fmt(args) => fmt::run(session, &args),
+        Command::Plan(args) => plan::run(session, &args),
+        Command::Apply(args) => apply::run(session, &args),
+        Command::Verify(args) => verify::run(session, &args),
+        Command::Status(args) => status::run(session, &args),
+        Command::Diff(args) => diff::run(session, &args),
+        Command::Adopt(args) => adopt::run(session, &args),
+        Command::History(args) => history::run(session, &args),
+        Command::Undo(args) => undo::run(session, &args),
+        Command::Backup(args) => backup::run(session, &args),
+        Command::Restore(args) => restore::run(session, &args),
+        Command::Client(args) => client::run(session, &args),
+        Command::Schema(args) => schema::run(session, &args),
+        Command::Explain(args) => explain::run(session, &args),
+        Command::Doctor(args) => doctor::run(session, &args),
+        Command::Completions(args) => completions::run(session, &args),
+        Command::Man(args) => man::run(session, &args),
+    }
+}

@@ -1,0 +1,78 @@
+use std::path::PathBuf;
+
+use super::super::args::Format;
+use super::super::failure::Failure;
+use super::super::session::Session;
+use super::super::show;
+use crate::plan::{Options, SavedPlan};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "The two columns in front: since we last wrote (A added, D deleted, M changed by somebody else),\n\
+and what apply will do (A add, D delete, M change, ! refused).\n\nNothing is written, except to the file of --out.")]
+pub struct Args {
+    /// Only files that concern this client
+    #[arg(long, value_name = "CLIENT")]
+    client: Option<String>,
+    /// Save the plan, to be applied later with `mcpkeel apply FILE`
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Exit with 2 when there is something to do
+    #[arg(long)]
+    exit_code: bool,
+    /// Treat entries of other people with the name of ours as ours
+    #[arg(long)]
+    adopt: bool,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
+    let loaded = session.load()?;
+    let options = Options { adopt: args.adopt, ..Options::default() };
+    let plan = session.plan(&loaded, options, args.client.as_deref())?;
+    let next = match &args.out {
+        Some(file) => format!("mcpkeel apply {}", file.display()),
+        None => "mcpkeel apply".to_owned(),
+    };
+    match args.format {
+        Format::Text => {
+            session.notes(&plan.notes);
+            print(session, &plan, &next);
+        }
+        Format::Markdown => session.out.data(show::markdown(session.system, &plan, &next)),
+        Format::Json => session.out.data(show::json(&plan).to_string()),
+    }
+    if let Some(file) = &args.out {
+        let path = session.system.cwd().unwrap_or_default().join(file);
+        let saved = SavedPlan::of(&plan, &session.ledger()?, &session.manifest_path(), options);
+        let text = crate::store::json_text(&path, 1, &saved)?;
+        crate::store::write_file(session.system, &path, text.as_bytes())?;
+    }
+    let pending = !plan.is_in_sync();
+    Ok(if args.exit_code && pending { 2 } else { 0 })
+}
+
+/// Table, obstacles, diffs and the closing line.
+pub fn print(session: &mut Session<'_>, plan: &crate::plan::Plan, next: &str) {
+    for line in show::summary(&session.out, plan) {
+        session.out.data(line);
+    }
+    for file in plan.files.iter().filter(|file| file.writes()) {
+        session.out.data("");
+        for line in show::diff(&session.out, file) {
+            session.out.data(line);
+        }
+    }
+    let obstacles = show::obstacles(session.system, plan);
+    if !obstacles.is_empty() {
+        session.out.data("");
+        for line in obstacles {
+            session.out.data(line);
+        }
+    }
+    if plan.steps().next().is_some() {
+        session.out.data("");
+    }
+    session.out.data(show::closing(plan, next));
+}

@@ -1,0 +1,95 @@
+use super::super::failure::Failure;
+use super::super::session::Session;
+use crate::reconcile;
+use crate::store::Backup;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "IDs are listed by `mcpkeel backup --list`. Every file of that run is put back as it was before it.")]
+pub struct Args {
+    /// The run before which things were right
+    #[arg(value_name = "ID")]
+    id: String,
+    /// Only files that concern this client
+    #[arg(long, value_name = "CLIENT")]
+    client: Option<String>,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+    /// Also put back files that somebody changed since
+    #[arg(long)]
+    force: bool,
+}
+
+pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
+    put_back(session, Some(&args.id), args.client.as_deref(), args.yes, args.force, "restore")
+}
+
+/// The common way of `undo` and `restore`.
+pub fn put_back(
+    session: &mut Session<'_>,
+    id: Option<&str>,
+    client: Option<&str>,
+    yes: bool,
+    force: bool,
+    command: &str,
+) -> Result<u8, Failure> {
+    let record = find(session, id)?;
+    let names: Vec<String> =
+        record.files.iter().map(|file| reconcile::tilde(session.system, &file.path)).collect();
+    session.out.say(format!("{command}: {} of {} ({})", record.command, record.at, names.join(", ")));
+    if !yes {
+        match session.ask("Put these files back?") {
+            Some(true) => {}
+            Some(false) => return Err(Failure::Refused { message: "not done".into(), hint: "nothing was changed".into() }),
+            None => {
+                return Err(Failure::Refused {
+                    message: "there is no terminal to ask on".into(),
+                    hint: format!("`mcpkeel {command} --yes` goes ahead; nothing was changed"),
+                });
+            }
+        }
+    }
+    let (store, lock) = session.lock(command)?;
+    let site = reconcile::Site { system: session.system, store: &store, lock: &lock };
+    let restored = reconcile::restore(&site, &record, client, force, command)?;
+    for path in &restored.put_back {
+        session.out.data(format!("put back {}", reconcile::tilde(session.system, path)));
+    }
+    if !restored.left.is_empty() {
+        for path in &restored.left {
+            session.out.complain(format!(
+                "left: {} was changed since; --force puts it back all the same",
+                reconcile::tilde(session.system, path)
+            ));
+        }
+        return Ok(1);
+    }
+    Ok(0)
+}
+
+/// The backup of this name, or the newest.
+fn find(session: &Session<'_>, id: Option<&str>) -> Result<Backup, Failure> {
+    let (store, system) = (session.store(), session.system);
+    let ids = store.backup_ids(system)?;
+    let wanted = match id {
+        Some(id) => Some(id.to_owned()),
+        // A copy made by hand is no run that could be taken back.
+        None => ids.iter().rev().find(|id| {
+            store.load_backup(system, id).is_ok_and(|backup| backup.is_some_and(|backup| backup.command != "backup"))
+        }).cloned(),
+    };
+    let Some(wanted) = wanted else {
+        return Err(Failure::Failed {
+            message: "there is nothing to undo yet".to_owned(),
+            hint: Some("`mcpkeel history` lists what was done".to_owned()),
+        });
+    };
+    if let Some(backup) = store.load_backup(system, &wanted)? {
+        return Ok(backup);
+    }
+    let hint = match crate::base::closest(&wanted, ids.iter().map(String::as_str)) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => "`mcpkeel backup --list` shows them".to_owned(),
+    };
+    Err(Failure::Usage { message: format!("there is no backup `{wanted}`"), hint })
+}

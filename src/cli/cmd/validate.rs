@@ -1,0 +1,67 @@
+use clap::ValueEnum;
+
+use super::super::diagnostics;
+use super::super::failure::Failure;
+use super::super::session::Session;
+use crate::base::{Diagnostic, Severity};
+use crate::reconcile::{self, Care};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exits with 0 when the manifest can be used and with 3 when it cannot.")]
+pub struct Args {
+    /// How to print the findings
+    #[arg(long, value_enum, default_value_t)]
+    format: Shape,
+    /// Count warnings as errors
+    #[arg(long)]
+    strict: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Shape {
+    /// For a person.
+    #[default]
+    Text,
+    /// For a program.
+    Json,
+    /// For a pull request.
+    Markdown,
+    /// For code scanning.
+    Sarif,
+}
+
+pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
+    let loaded = reconcile::load(session.system, &session.manifest_path(), Care::Full);
+    let mut found = loaded.diagnostics.clone();
+    if !session.out.verbose && matches!(args.format, Shape::Text) {
+        found.retain(|problem| problem.severity != Severity::Note);
+    }
+    let invalid = found.iter().any(|problem| {
+        problem.is_error() || args.strict && problem.severity == Severity::Warning
+    });
+    match args.format {
+        Shape::Json => session.out.data(diagnostics::json(&found).to_string()),
+        Shape::Sarif => session.out.data(diagnostics::sarif(&found).to_string()),
+        Shape::Markdown => session.out.data(diagnostics::markdown(&found)),
+        Shape::Text => print(session, &found, &loaded),
+    }
+    Ok(if invalid { 3 } else { 0 })
+}
+
+fn print(session: &mut Session<'_>, found: &[Diagnostic], loaded: &reconcile::Loaded) {
+    if !found.is_empty() {
+        let text = diagnostics::text(found, session.out.colors_errors());
+        session.out.complain(text.trim_end());
+    }
+    if loaded.is_valid() {
+        let name = reconcile::shown(session.system, &loaded.path);
+        let count = |of: &dyn Fn(&crate::manifest::model::Manifest) -> usize| -> usize {
+            loaded.units.iter().map(|unit| of(&unit.manifest)).sum()
+        };
+        session.out.data(format!(
+            "{name} is valid: {} servers, {} clients",
+            count(&|manifest| manifest.servers.len()),
+            count(&|manifest| manifest.clients.len())
+        ));
+    }
+}

@@ -1,0 +1,182 @@
+use std::path::PathBuf;
+
+use super::args::Global;
+use super::failure::Failure;
+use super::out::Out;
+use crate::base::Diagnostic;
+use crate::plan::{Ledger, Options, Plan};
+use crate::reconcile::{self, Care, Loaded, ManifestEdit, Scene};
+use crate::store::{StateLock, Store, load_json};
+use crate::system::System;
+
+/// One run of the program: arguments become settings once, here.
+pub struct Session<'a> {
+    pub system: &'a dyn System,
+    pub out: Out,
+    manifest: Option<PathBuf>,
+    state_dir: Option<PathBuf>,
+}
+
+impl<'a> Session<'a> {
+    pub fn new(system: &'a dyn System, global: &Global) -> Self {
+        let absolute = |path: &PathBuf| match system.cwd() {
+            Ok(cwd) => cwd.join(path),
+            Err(_) => path.clone(),
+        };
+        let no_color = system.env("NO_COLOR").is_some();
+        Self {
+            system,
+            out: Out::new(global.quiet, global.verbose, no_color),
+            manifest: global.manifest.as_ref().map(absolute),
+            state_dir: global.state_dir.as_ref().map(absolute),
+        }
+    }
+
+    /// Flushes and turns a lost standard output into a failure.
+    pub fn finish(mut self, code: u8) -> u8 {
+        match self.out.failed() {
+            Some(error) => {
+                self.out.complain(format!("error: standard output cannot be written: {error}"));
+                code.max(1)
+            }
+            None => code,
+        }
+    }
+
+    /// The manifest's path: the flag, the environment, the working directory, the config directory.
+    pub fn manifest_path(&self) -> PathBuf {
+        let cwd = self.system.cwd().unwrap_or_default();
+        if let Some(path) = &self.manifest {
+            return path.clone();
+        }
+        if let Some(path) = self.system.env("MCPKEEL_MANIFEST") {
+            return cwd.join(path);
+        }
+        let here = cwd.join("mcp.yaml");
+        if self.system.meta(&here).is_ok() {
+            return here;
+        }
+        let shared = self.config_dir().join("mcpkeel").join("mcp.yaml");
+        if self.system.meta(&shared).is_ok() { shared } else { here }
+    }
+
+    fn config_dir(&self) -> PathBuf {
+        let home = self.system.home().unwrap_or_default();
+        match self.system.env("XDG_CONFIG_HOME") {
+            Some(dir) => PathBuf::from(dir),
+            None if self.system.os() == "windows" => {
+                self.system.env("APPDATA").map_or_else(|| home.join("AppData/Roaming"), PathBuf::from)
+            }
+            None => home.join(".config"),
+        }
+    }
+
+    /// The state directory; nothing is created here.
+    pub fn store(&self) -> Store {
+        let asked = self.state_dir.clone().or_else(|| {
+            let dir = PathBuf::from(self.system.env("MCPKEEL_STATE_DIR")?);
+            Some(self.system.cwd().unwrap_or_default().join(dir))
+        });
+        let dir = asked.or_else(|| Store::usual_dir(self.system));
+        Store::at(dir.unwrap_or_else(|| PathBuf::from("/nonexistent/no-home-directory")))
+    }
+
+    /// The manifest with its includes.
+    ///
+    /// # Errors
+    /// [`Failure::Invalid`] with everything that is wrong with it. Warnings are printed.
+    pub fn load(&mut self) -> Result<Loaded, Failure> {
+        let loaded = reconcile::load(self.system, &self.manifest_path(), Care::Quick);
+        if !loaded.is_valid() {
+            return Err(Failure::Invalid(loaded.diagnostics));
+        }
+        let warnings: Vec<Diagnostic> = loaded
+            .diagnostics
+            .iter()
+            .filter(|problem| problem.severity == crate::base::Severity::Warning || self.out.verbose)
+            .cloned()
+            .collect();
+        self.notes(&warnings);
+        Ok(loaded)
+    }
+
+    /// Prints remarks about the work at hand.
+    pub fn notes(&mut self, notes: &[Diagnostic]) {
+        if !notes.is_empty() {
+            let text = super::diagnostics::text(notes, self.out.colors_errors());
+            self.out.say(text.trim_end());
+        }
+    }
+
+    /// What is ours, as far as the state says.
+    pub fn ledger(&self) -> Result<Ledger, Failure> {
+        Ok(load_json(self.system, &self.store().path("ledger.json"), 1)?.unwrap_or_default())
+    }
+
+    /// The plan for what is loaded; writes nothing.
+    pub fn plan(&self, loaded: &Loaded, options: Options, only: Option<&str>) -> Result<Plan, Failure> {
+        let ledger = self.ledger()?;
+        // Without a key there is no ledger either, so any key will do.
+        let key = self.store().known_machine_key(self.system)?.unwrap_or_default();
+        if let Some(only) = only {
+            self.check_client(loaded, &ledger, only)?;
+        }
+        Ok(reconcile::make_plan(&Scene { system: self.system, loaded, ledger: &ledger, key, options, only }))
+    }
+
+    /// Takes the state for a run that writes, and brings a run that was cut off in order.
+    ///
+    /// # Errors
+    /// [`Failure::Locked`] when another run holds it.
+    pub fn lock(&mut self, command: &str) -> Result<(Store, StateLock), Failure> {
+        let store = self.store();
+        let lock = store.lock(self.system, command).map_err(Failure::from)?;
+        let recovered = reconcile::recover::recover(self.system, &store, &lock)?;
+        for line in recovered.sentences() {
+            self.out.say(line);
+        }
+        Ok((store, lock))
+    }
+
+    fn check_client(&self, loaded: &Loaded, ledger: &Ledger, only: &str) -> Result<(), Failure> {
+        let mut known: Vec<&str> = loaded
+            .units
+            .iter()
+            .flat_map(|unit| &unit.manifest.clients)
+            .flat_map(|(key, block)| match &block.client {
+                Some(crate::manifest::model::ClientRef::Id(id)) => vec![key.as_str(), id.as_str()],
+                _ => vec![key.as_str()],
+            })
+            .collect();
+        let records = ledger.files.values().flat_map(|record| &record.targets);
+        known.extend(records.flat_map(|(key, target)| [key.as_str(), target.client.as_str()]));
+        if known.contains(&only) {
+            return Ok(());
+        }
+        let hint = match crate::base::closest(only, known.iter().copied()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("the manifest names {}", known.join(", ")),
+        };
+        Err(Failure::Usage { message: format!("the manifest has no client `{only}`"), hint })
+    }
+
+    /// Writes new texts of manifests.
+    pub fn write_manifests(&mut self, command: &str, edits: Vec<ManifestEdit>) -> Result<(), Failure> {
+        let (store, lock) = self.lock(command)?;
+        let site = reconcile::Site { system: self.system, store: &store, lock: &lock };
+        Ok(reconcile::write_manifests(&site, command, edits)?)
+    }
+
+    /// Asks a yes-or-no question on the terminal; none when there is no terminal.
+    pub fn ask(&self, question: &str) -> Option<bool> {
+        use std::io::{BufRead as _, IsTerminal as _, Write as _};
+        if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+            return None;
+        }
+        let mut err = std::io::stderr().lock();
+        write!(err, "{question} [y/N] ").and_then(|()| err.flush()).ok()?;
+        let mut answer = String::new();
+        std::io::stdin().lock().read_line(&mut answer).ok()?;
+        Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+}

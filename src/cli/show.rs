@@ -1,0 +1,207 @@
+//! A plan in words: table, diffs, closing line; as text, Markdown or JSON.
+
+use serde_json::{Value, json};
+
+use super::out::{Look, Out};
+use super::table;
+use crate::plan::{Action, Counts, FilePlan, Plan, Step, diff_text};
+use crate::reconcile;
+use crate::system::System;
+
+/// Whether a step is worth a line when not everything is asked for.
+fn matters(step: &Step) -> bool {
+    !matches!(step.action, Action::Keep | Action::Foreign | Action::Nothing)
+}
+
+/// The table that is read in ten seconds.
+pub fn summary(out: &Out, plan: &Plan) -> Vec<String> {
+    let steps: Vec<&Step> = plan.steps().filter(|step| out.verbose || matters(step)).collect();
+    if steps.is_empty() {
+        return Vec::new();
+    }
+    let rows: Vec<Vec<String>> = steps
+        .iter()
+        .map(|step| {
+            vec![
+                format!("{}{}", step.since, step.will),
+                step.target.clone(),
+                step.server.clone(),
+                step.action.word().to_owned(),
+                step.why.clone(),
+            ]
+        })
+        .collect();
+    let mut lines = table::table(&["", "CLIENT", "SERVER", "WHAT", "WHY"], &rows);
+    for (line, step) in lines.iter_mut().skip(1).zip(&steps) {
+        let look = match step.will {
+            'A' => Look::Green,
+            'D' | '!' => Look::Red,
+            'M' => Look::Yellow,
+            _ => Look::Dim,
+        };
+        *line = out.look(look, line);
+    }
+    lines[0] = out.look(Look::Bold, &lines[0]);
+    lines
+}
+
+/// The unified diff of one file in colour.
+pub fn diff(out: &Out, file: &FilePlan) -> Vec<String> {
+    diff_text(file)
+        .lines()
+        .map(|line| match line.as_bytes().first() {
+            Some(b'+') if !line.starts_with("+++") => out.look(Look::Green, line),
+            Some(b'-') if !line.starts_with("---") => out.look(Look::Red, line),
+            Some(b'@') => out.look(Look::Dim, line),
+            _ if line.starts_with("+++") || line.starts_with("---") => out.look(Look::Bold, line),
+            _ => line.to_owned(),
+        })
+        .collect()
+}
+
+/// Files that cannot be touched, and prunings that need a word.
+pub fn obstacles(system: &dyn System, plan: &Plan) -> Vec<String> {
+    let mut lines = Vec::new();
+    for file in &plan.files {
+        if let Some(problem) = &file.refused {
+            let name = reconcile::tilde(system, &file.wishes.path);
+            let place = match &problem.place {
+                Some(place) if place.line > 0 => format!("{name}:{}:{}", place.line, place.column),
+                _ => name,
+            };
+            lines.push(format!("refused: {place}: {}", problem.message));
+            if let Some(hint) = &problem.hint {
+                lines.push(format!("  hint: {hint}"));
+            }
+        }
+        for guard in &file.guards {
+            lines.push(format!(
+                "guard: this takes {} of the {} entries that are ours from `{}`; `apply` asks first, or wants `--allow-prune`",
+                guard.removes, guard.owned, guard.target
+            ));
+        }
+        for step in &file.steps {
+            if let Some(problem) = &step.problem
+                && let Some(hint) = &problem.hint
+            {
+                lines.push(format!("blocked: `{}` for `{}`: {}\n  hint: {hint}", step.server, step.target, problem.message));
+            }
+        }
+    }
+    if plan.steps().any(|step| step.action == Action::Conflict) {
+        lines.push("conflict: `mcpkeel diff` shows both sides; `apply --adopt` takes the manifest's, `mcpkeel adopt` takes the live one".to_owned());
+    }
+    lines
+}
+
+/// How many of what, in one sentence.
+pub fn counts(counts: Counts) -> String {
+    let parts = [
+        (counts.create, "to create"),
+        (counts.update, "to update"),
+        (counts.repair, "to repair"),
+        (counts.remove, "to remove"),
+        (counts.record, "to adopt as ours"),
+        (counts.drift, "drifted and left"),
+        (counts.refused, "refused"),
+        (counts.in_sync, "in sync"),
+        (counts.foreign, "not ours"),
+    ];
+    let said: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    if said.is_empty() { "nothing to do: the manifest gives no client a server".to_owned() } else { said.join(", ") }
+}
+
+/// The one closing line, with the next command.
+pub fn closing(plan: &Plan, next: &str) -> String {
+    let said = counts(plan.counts());
+    if plan.has_changes() {
+        format!("Plan: {said}. Next: {next}")
+    } else if plan.is_in_sync() {
+        let record = if plan.counts().record > 0 { format!(" Next: {next}") } else { String::new() };
+        format!("In sync: {said}.{record}")
+    } else {
+        format!("Nothing can be changed: {said}.")
+    }
+}
+
+/// The plan for a pull request.
+pub fn markdown(system: &dyn System, plan: &Plan, next: &str) -> String {
+    let rows: Vec<Vec<String>> = plan
+        .steps()
+        .filter(|step| matters(step))
+        .map(|step| {
+            vec![format!("`{}{}`", step.since, step.will).replace(' ', "·"), step.target.clone(), step.server.clone(), step.action.word().to_owned(), step.why.clone()]
+        })
+        .collect();
+    let mut lines = vec!["### mcpkeel plan".to_owned(), String::new()];
+    if !rows.is_empty() {
+        lines.extend(table::markdown(&["", "client", "server", "what", "why"], &rows));
+        lines.push(String::new());
+    }
+    for obstacle in obstacles(system, plan) {
+        lines.push(format!("> {}", obstacle.replace('\n', "\n> ")));
+        lines.push(String::new());
+    }
+    for file in plan.files.iter().filter(|file| file.writes()) {
+        let name = reconcile::tilde(system, &file.wishes.path);
+        let diff = diff_text(file);
+        // A fence longer than any run of backticks inside.
+        let fence = "`".repeat(longest_run(&diff).max(2) + 1);
+        lines.push(format!("<details><summary><code>{name}</code></summary>\n\n{fence}diff\n{}\n{fence}\n\n</details>\n", diff.trim_end()));
+    }
+    lines.push(closing(plan, next));
+    lines.join("\n")
+}
+
+fn longest_run(text: &str) -> usize {
+    let (mut longest, mut run) = (0, 0);
+    for c in text.chars() {
+        run = if c == '`' { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    longest
+}
+
+/// The plan for a program.
+pub fn json(plan: &Plan) -> Value {
+    let files: Vec<Value> = plan
+        .files
+        .iter()
+        .map(|file| {
+            json!({
+                "path": file.wishes.path,
+                "real": file.real,
+                "before": file.before,
+                "after": file.after(),
+                "writes": file.writes(),
+                "removes_file": file.removes_file,
+                "refused": file.refused,
+                "guards": file.guards,
+                "steps": file.steps.iter().map(step_json).collect::<Vec<_>>(),
+                "diff": diff_text(file),
+            })
+        })
+        .collect();
+    json!({
+        "format_version": 1,
+        "changes": plan.has_changes(),
+        "in_sync": plan.is_in_sync(),
+        "counts": plan.counts(),
+        "files": files,
+        "notes": plan.notes,
+    })
+}
+
+fn step_json(step: &Step) -> Value {
+    json!({
+        "client": step.target,
+        "client_id": step.client,
+        "server": step.server,
+        "action": step.action,
+        "since": step.since.to_string(),
+        "will": step.will.to_string(),
+        "why": step.why,
+        "problem": step.problem,
+    })
+}

@@ -1,0 +1,53 @@
+//! What a client is to get: one server, as the resolved manifest says it.
+
+use indexmap::IndexMap;
+use serde_json::Value;
+
+use super::{Filter, Text};
+
+/// How a client reaches a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Launch {
+    /// It starts a program.
+    Stdio {
+        /// The program.
+        command: Text,
+        /// Its arguments.
+        args: Vec<Text>,
+        /// Its environment variables.
+        env: Vec<(String, Text)>,
+        /// The directory it runs in.
+        cwd: Option<Text>,
+    },
+    /// It opens an address and speaks streamable HTTP.
+    Http {
+        /// The address.
+        url: Text,
+        /// Headers of every request.
+        headers: Vec<(String, Text)>,
+    },
+    /// It opens an address and speaks HTTP with server-sent events.
+    Sse {
+        /// The address.
+        url: Text,
+        /// Headers of every request.
+        headers: Vec<(String, Text)>,
+    },
+}
+
+/// One server as one client is to have it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wanted {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// How the client reaches it.
+    pub launch: Launch,
+    /// Whether it is switched on.
+    pub enabled: bool,
+    /// Which of its tools the model may see.
+    pub tools: Filter,
+    /// Fields of the entry that are written as they are; they take the place of what the row says.
+    pub extra: IndexMap<String, Value>,
+}

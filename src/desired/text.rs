@@ -1,0 +1,95 @@
+//! Texts of the manifest with what is known now filled in.
+
+use std::path::{Path, PathBuf};
+
+use super::{Machine, Unit};
+use crate::clients::{Part, Text};
+use crate::manifest::text::{self as manifest_text, Builtin};
+use crate::manifest::model::SecretSource;
+
+/// Why a text cannot be written into a client's file as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Needs {
+    /// It refers to a secret that only a launch can resolve.
+    Secret(String),
+}
+
+/// Fills in variables and built-ins; secrets that live in the environment become references to it.
+pub(super) fn fill(text: &str, units: &[Unit], unit: usize, machine: &Machine<'_>) -> Result<Text, Needs> {
+    let mut parts: Vec<Part> = Vec::new();
+    fill_into(&mut parts, text, units, unit, machine, 0)?;
+    Ok(Text(parts))
+}
+
+fn fill_into(
+    parts: &mut Vec<Part>,
+    text: &str,
+    units: &[Unit],
+    unit: usize,
+    machine: &Machine<'_>,
+    depth: usize,
+) -> Result<(), Needs> {
+    // `manifest::check` refuses cycles; the bound keeps this total on its own.
+    if depth > 16 {
+        return Ok(());
+    }
+    for part in manifest_text::parse(text) {
+        match part {
+            manifest_text::Part::Literal(literal) => push(parts, &literal),
+            manifest_text::Part::Env(name) => parts.push(Part::Env(name)),
+            manifest_text::Part::Builtin(builtin) => push(parts, &built_in(builtin, &units[unit].dir, machine)),
+            manifest_text::Part::Var(name) => {
+                let found = units.iter().position(|unit| unit.manifest.vars.contains_key(&name));
+                if let Some(at) = found {
+                    fill_into(parts, &units[at].manifest.vars[&name], units, at, machine, depth + 1)?;
+                }
+            }
+            manifest_text::Part::Secret(name) => {
+                let source = units.iter().find_map(|unit| unit.manifest.secrets.get(&name));
+                match source {
+                    Some(SecretSource { env: Some(variable), .. }) => parts.push(Part::Env(variable.clone())),
+                    _ => return Err(Needs::Secret(name)),
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn push(parts: &mut Vec<Part>, text: &str) {
+    if let Some(Part::Literal(last)) = parts.last_mut() {
+        last.push_str(text);
+    } else if !text.is_empty() {
+        parts.push(Part::Literal(text.to_owned()));
+    }
+}
+
+fn built_in(builtin: Builtin, dir: &Path, machine: &Machine<'_>) -> String {
+    match builtin {
+        Builtin::Home => machine.home.display().to_string(),
+        Builtin::ManifestDir => dir.display().to_string(),
+        Builtin::Host => machine.host.to_owned(),
+        Builtin::Os => machine.os.to_owned(),
+        Builtin::User => machine.user.to_owned(),
+    }
+}
+
+/// A path as the manifest writes it: `~`, built-ins, or relative to the manifest.
+pub(super) fn path(text: &str, dir: &Path, machine: &Machine<'_>) -> PathBuf {
+    let mut filled = String::new();
+    for part in manifest_text::parse(text) {
+        match part {
+            manifest_text::Part::Literal(literal) => filled.push_str(&literal),
+            manifest_text::Part::Builtin(builtin) => filled.push_str(&built_in(builtin, dir, machine)),
+            manifest_text::Part::Env(name) => filled.push_str(&(machine.var)(&name).unwrap_or_default()),
+            manifest_text::Part::Var(_) | manifest_text::Part::Secret(_) => {}
+        }
+    }
+    if filled == "~" {
+        return machine.home.to_owned();
+    }
+    match filled.strip_prefix("~/") {
+        Some(rest) => machine.home.join(rest),
+        None => dir.join(filled),
+    }
+}

@@ -1,0 +1,214 @@
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::path::PathBuf;
+
+use super::text::{Needs, fill};
+use super::{Chosen, Machine, Target, Unit};
+use crate::base::{Diagnostic, Pointer, Step};
+use crate::clients::{Filter, Launch, Place, Text, Wanted};
+use crate::document::Format;
+use crate::manifest::model::{Delivery, Drift, Transport, Unmanaged};
+
+/// What one client block wants to stand in its file: the desired side of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Wish {
+    /// The client block's key.
+    pub target: String,
+    /// The client's id.
+    pub client: String,
+    /// The file, as configured.
+    pub path: PathBuf,
+    /// How it is written.
+    pub format: Format,
+    /// The containers of servers; for a list, with the member that identifies one.
+    pub containers: Vec<(Pointer, Option<String>)>,
+    /// Members of a file made from nothing, beside the root.
+    pub new_file: Option<IndexMap<String, Value>>,
+    /// The lock that the client takes around its own writes: the directory (`{file}` stands for the
+    /// file), and after how many seconds it may be taken over.
+    #[serde(default)]
+    pub lock: Option<(String, u32)>,
+    /// What happens on drift.
+    pub drift: Drift,
+    /// What happens to servers that are not ours.
+    pub unmanaged: Unmanaged,
+    /// The entries.
+    pub entries: Vec<Entry>,
+}
+
+/// One server in one client's own words.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The server's name.
+    pub server: String,
+    /// Where its entry stands.
+    pub at: Pointer,
+    /// Every value we answer for, by its place in the document: the entry's fields, then values
+    /// elsewhere in the file (a name in a list of disabled servers).
+    pub fields: IndexMap<Pointer, Value>,
+    /// Values that would contradict the entry: where the document holds exactly this, it must go.
+    #[serde(default)]
+    pub against: IndexMap<Pointer, Value>,
+    /// Whether the entry outlives its block in the manifest.
+    pub protect: bool,
+    /// Why it cannot be written; the live entry is then left as it is.
+    pub blocked: Option<Diagnostic>,
+    /// Whether it is switched off and this client has no switch: the entry is left out.
+    pub omitted: bool,
+    /// Why it is delivered the way it is.
+    pub why: String,
+}
+
+/// Says what a target wants in its client's own words. Problems that concern the user but block
+/// nothing are added to `notes`.
+pub fn wish(
+    target: &Target,
+    place: &Place,
+    units: &[Unit],
+    machine: &Machine<'_>,
+    notes: &mut Vec<Diagnostic>,
+) -> Wish {
+    let entries = target
+        .servers
+        .iter()
+        .map(|chosen| entry(target, chosen, place, units, machine, notes))
+        .collect();
+    Wish {
+        target: target.key.clone(),
+        client: target.client.id().to_owned(),
+        path: place.file.clone(),
+        format: place.format,
+        containers: target.client.containers(place),
+        new_file: target.client.row().new_file.clone(),
+        lock: target.client.row().lock.as_ref().map(|lock| (lock.dir.clone(), lock.stale_seconds)),
+        drift: target.drift,
+        unmanaged: target.unmanaged,
+        entries,
+    }
+}
+
+fn entry(
+    target: &Target,
+    chosen: &Chosen,
+    place: &Place,
+    units: &[Unit],
+    machine: &Machine<'_>,
+    notes: &mut Vec<Diagnostic>,
+) -> Entry {
+    let mut made = Entry {
+        server: chosen.name.clone(),
+        at: usual_place(&chosen.name, place),
+        fields: IndexMap::new(),
+        against: IndexMap::new(),
+        protect: chosen.server.protect,
+        blocked: None,
+        omitted: false,
+        why: "direct".to_owned(),
+    };
+    let launch = match launch(target, chosen, units, machine) {
+        Ok(launch) => launch,
+        Err(problem) => {
+            made.blocked = Some(problem.at(target.place.clone()));
+            return made;
+        }
+    };
+    let wanted = Wanted {
+        name: chosen.name.clone(),
+        description: chosen.server.description.clone(),
+        launch,
+        enabled: chosen.enabled,
+        tools: Filter {
+            allow: chosen.tools.allow.clone(),
+            deny: chosen.tools.deny.clone(),
+        },
+        extra: chosen.server.extra.get(target.client.id()).cloned().unwrap_or_default(),
+    };
+    let rendered = target.client.render(&wanted, place);
+    for problem in rendered.problems {
+        let problem = problem.at(target.place.clone());
+        if problem.is_error() && made.blocked.is_none() {
+            made.blocked = Some(problem);
+        } else {
+            notes.push(problem);
+        }
+    }
+    made.omitted = rendered.omitted;
+    made.at = rendered.entry;
+    for (field, value) in rendered.fields {
+        made.fields.insert(made.at.join(&field), value);
+    }
+    made.fields.extend(rendered.sides.into_iter().map(|side| (side.at, side.value)));
+    made.against.extend(rendered.against.into_iter().map(|side| (side.at, side.value)));
+    made
+}
+
+/// Where an entry stands when it is not known better: in the main container.
+fn usual_place(name: &str, place: &Place) -> Pointer {
+    match &place.list {
+        Some(key) => place.root.then(Step::Item { key: key.clone(), is: name.to_owned() }),
+        None => place.root.key(name),
+    }
+}
+
+/// How a server is started or reached.
+///
+/// # Errors
+/// Why this version cannot deliver it the way it is asked for.
+pub fn launch(
+    target: &Target,
+    chosen: &Chosen,
+    units: &[Unit],
+    machine: &Machine<'_>,
+) -> Result<Launch, Diagnostic> {
+    let (name, server, unit) = (&chosen.name, &chosen.server, chosen.unit);
+    let not_yet = |what: &str, hint: &str| {
+        Diagnostic::error("not-yet", format!("`{name}` for `{}` {what}, which this version cannot deliver yet", target.key))
+            .hint(hint)
+    };
+    match target.delivery {
+        Delivery::Auto | Delivery::Direct => {}
+        Delivery::Exec => {
+            return Err(not_yet("is to be delivered through `mcpkeel exec`", "use `delivery: direct`; the entry in the client's file is left as it is"));
+        }
+        Delivery::Gateway => {
+            return Err(not_yet("is to be delivered through the gateway", "use `delivery: direct`; the entry in the client's file is left as it is"));
+        }
+    }
+    if target.writes_secrets {
+        return Err(not_yet("asks for secrets in the file (`secrets: write`)", "refer to the environment with `${env:NAME}` instead"));
+    }
+    if server.package.is_some() {
+        return Err(not_yet("comes from a `package`", "name the command that runs it, such as `command: npx` and `args: [-y, NAME@VERSION]`"));
+    }
+    if server.source.is_some() {
+        return Err(not_yet("comes from a `source`", "build it by hand and name the command that runs it"));
+    }
+    let fill = |text: &str| {
+        fill(text, units, unit, machine).map_err(|Needs::Secret(secret)| {
+            not_yet(
+                &format!("needs the secret `{secret}` at launch"),
+                &format!("keep the secret in the environment for now: `secrets: {{ {secret}: {{ env: NAME }} }}`"),
+            )
+        })
+    };
+    let pairs = |map: &IndexMap<String, crate::manifest::model::Scalar>| {
+        map.iter().map(|(key, text)| Ok((key.clone(), fill(&text.0)?))).collect::<Result<Vec<_>, Diagnostic>>()
+    };
+    if let Some(url) = &server.url {
+        let (url, headers) = (fill(url)?, pairs(&server.headers)?);
+        return Ok(match server.transport.unwrap_or_default() {
+            Transport::Http => Launch::Http { url, headers },
+            Transport::Sse => Launch::Sse { url, headers },
+        });
+    }
+    Ok(Launch::Stdio {
+        command: fill(server.command.as_deref().unwrap_or_default())?,
+        args: server.args.iter().map(|arg| fill(arg)).collect::<Result<Vec<Text>, _>>()?,
+        env: pairs(&server.env)?,
+        cwd: match &server.cwd {
+            Some(cwd) => Some(Text::literal(&super::text::path(cwd, &units[unit].dir, machine).display().to_string())),
+            None => None,
+        },
+    })
+}

@@ -1,0 +1,56 @@
+//! YAML: the clients that keep their servers in it, and our own manifest.
+//!
+//! Text is read into a span tree (`tree`), operations become byte splices (`edit`, `put`, `prune`),
+//! new values are written in the file's own style (`write`), and a second parser gives its opinion
+//! (`reparse`).
+//!
+//! Invariant: bytes outside the splices never change; where an edit could reach further than its
+//! place (aliases, merge keys, tags, keys that stand there twice) it is refused with the line.
+//!
+//! Start at [`edit::edit`].
+
+mod edit;
+mod lines;
+mod prune;
+mod put;
+mod reparse;
+mod scalar;
+mod tree;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+#[allow(unused_imports, reason = "the front of the documents is written next door")]
+pub(super) use edit::edit;
+#[allow(unused_imports, reason = "the front of the documents is written next door")]
+pub(super) use reparse::reparse;
+
+use serde_json::Value;
+
+use super::Fault;
+use crate::base::Pointer;
+use tree::Tree;
+
+/// Read all of it, to know that it can be edited.
+pub(super) fn check(text: &str) -> Result<(), Fault> {
+    Tree::parse(text).map(|_| ())
+}
+
+/// The value at a place, aliases and merge keys resolved.
+pub(super) fn get(text: &str, at: &Pointer) -> Result<Option<Value>, Fault> {
+    let tree = Tree::parse(text)?;
+    let Some(root) = tree.root else {
+        return Ok(at.0.is_empty().then_some(Value::Null));
+    };
+    let found = at.0.iter().try_fold(root, |id, step| Some(tree.find(id, step)?.1));
+    Ok(found.map(|id| tree.value(id)))
+}
+
+/// Where the key or item at a place is written, as a byte offset.
+pub(super) fn place(text: &str, at: &Pointer) -> Option<usize> {
+    let tree = Tree::parse(text).ok()?;
+    let root = tree.root?;
+    let start = (tree.node(root).start, root);
+    at.0.iter().try_fold(start, |(_, id), step| tree.find(id, step)).map(|(place, _)| place)
+}

@@ -1,0 +1,752 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::decide::{Action, Facts, Want, decide};
+use super::ledger::{EntryRecord, FileRecord, TargetRecord, seal};
+use crate::base::{Diagnostic, Fingerprint, Place, Pointer, Step as At};
+use crate::desired::{Entry, Wish};
+use crate::document::{Document, Edited, Fault, Format, Op, Seam};
+use crate::manifest::model::{Drift, Unmanaged};
+
+/// Everything that is wanted of one file: the desired side of its plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Wishes {
+    /// The file, as configured: the key of its record in the ledger.
+    pub path: PathBuf,
+    /// How it is written.
+    pub format: Format,
+    /// What each client block wants; empty when only the ledger knows the file.
+    pub wishes: Vec<Wish>,
+    /// Client blocks that could not be resolved: what is theirs stays untouched.
+    #[serde(default)]
+    pub frozen: Vec<String>,
+}
+
+/// A live file.
+pub struct Observed {
+    /// The file after following links.
+    pub real: PathBuf,
+    /// What was found.
+    pub state: State,
+}
+
+/// What was found at a file's path.
+pub enum State {
+    /// Nothing.
+    Absent,
+    /// A document, with the fingerprint of its bytes.
+    Present(Document, Fingerprint),
+    /// Something that must not be touched (malformed, unreadable, a directory).
+    Refused(Diagnostic),
+}
+
+/// Choices of this run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Options {
+    /// Entries of strangers with the name of ours become ours.
+    pub adopt: bool,
+    /// Nothing may be pruned: the manifest names no client at all.
+    pub never_prune: bool,
+}
+
+/// What would be done to one file.
+#[derive(Debug)]
+pub struct FilePlan {
+    /// What was wanted, so that the same plan can be made again over other bytes.
+    pub wishes: Wishes,
+    /// The file after following links.
+    pub real: PathBuf,
+    /// The fingerprint of the bytes it was made from; none for a missing file.
+    pub before: Option<Fingerprint>,
+    /// The old bytes, for showing.
+    pub old: Option<Vec<u8>>,
+    /// The new bytes; none when the file is to be removed or nothing changes.
+    pub new: Option<Vec<u8>>,
+    /// Whether the file is removed: it was ours alone and is empty now.
+    pub removes_file: bool,
+    /// Entry by entry.
+    pub steps: Vec<Step>,
+    /// Prunings that need a word from the user.
+    pub guards: Vec<Guard>,
+    /// Why the file as a whole cannot be touched.
+    pub refused: Option<Diagnostic>,
+    /// The ledger's record once this is done; none when nothing of ours is left.
+    pub record: Option<FileRecord>,
+}
+
+impl FilePlan {
+    /// Whether the file's bytes change.
+    pub fn writes(&self) -> bool {
+        self.new.is_some() || self.removes_file
+    }
+}
+
+/// What happens to one entry, and why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// The client block.
+    pub target: String,
+    /// The client's id.
+    pub client: String,
+    /// The server.
+    pub server: String,
+    /// What happens.
+    pub action: Action,
+    /// Since we last wrote: ` ` same, `A` added, `D` deleted, `M` changed by somebody else.
+    pub since: char,
+    /// What apply will do: ` ` nothing, `A` add, `D` delete, `M` change, `!` refused.
+    pub will: char,
+    /// One sentence.
+    pub why: String,
+    /// The problem behind a refusal.
+    #[serde(skip)]
+    pub problem: Option<Diagnostic>,
+}
+
+/// A pruning that needs a word from the user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guard {
+    /// The client block.
+    pub target: String,
+    /// Entries that would be removed.
+    pub removes: usize,
+    /// Entries that are ours.
+    pub owned: usize,
+}
+
+/// Compares what is wanted of a file with what is there and what we wrote.
+pub fn plan_file(
+    wishes: Wishes,
+    observed: Observed,
+    record: Option<&FileRecord>,
+    key: &[u8; 32],
+    options: Options,
+) -> FilePlan {
+    let (document, before) = match observed.state {
+        State::Absent => (Document::blank(wishes.format), None),
+        State::Present(document, print) => (document, Some(print)),
+        State::Refused(problem) => return refuse(wishes, observed.real, None, record, problem),
+    };
+    let mut planner = Planner {
+        key,
+        options,
+        document: &document,
+        ops: Vec::new(),
+        steps: Vec::new(),
+        guards: Vec::new(),
+        targets: BTreeMap::new(),
+    };
+    let outcome = planner.walk(&wishes, record).and_then(|()| planner.finish(&wishes, record, before.is_none()));
+    let Planner { steps, guards, .. } = planner;
+    match outcome {
+        Err(fault) => refuse(wishes, observed.real, before, record, diagnose(&fault)),
+        Ok(Finished { edited, removes_file, record }) => {
+            let changed = edited.bytes != document.bytes();
+            FilePlan {
+                real: observed.real,
+                before,
+                old: before.map(|_| document.bytes().to_vec()),
+                new: (changed && !removes_file).then_some(edited.bytes),
+                removes_file: removes_file && before.is_some(),
+                steps,
+                guards,
+                refused: None,
+                record,
+                wishes,
+            }
+        }
+    }
+}
+
+fn diagnose(fault: &Fault) -> Diagnostic {
+    let place = Place { line: fault.line, column: fault.column, ..Place::file("") };
+    Diagnostic::error("cannot-edit", fault.message.clone()).at(place)
+}
+
+/// A file that must not be touched: every entry that was wanted or is ours is blocked.
+fn refuse(
+    wishes: Wishes,
+    real: PathBuf,
+    before: Option<Fingerprint>,
+    record: Option<&FileRecord>,
+    mut problem: Diagnostic,
+) -> FilePlan {
+    if let Some(place) = problem.place.as_mut().filter(|place| place.file.is_empty()) {
+        place.file = wishes.path.display().to_string();
+    }
+    let steps = wishes
+        .wishes
+        .iter()
+        .flat_map(|wish| wish.entries.iter().filter(|entry| !entry.omitted).map(move |entry| (wish, entry)))
+        .map(|(wish, entry)| Step {
+            target: wish.target.clone(),
+            client: wish.client.clone(),
+            server: entry.server.clone(),
+            action: Action::Blocked,
+            since: '?',
+            will: '!',
+            why: problem.message.clone(),
+            problem: None,
+        })
+        .collect();
+    FilePlan {
+        wishes,
+        real,
+        before,
+        old: None,
+        new: None,
+        removes_file: false,
+        steps,
+        guards: Vec::new(),
+        refused: Some(problem),
+        record: record.cloned(),
+    }
+}
+
+struct Planner<'a> {
+    key: &'a [u8; 32],
+    options: Options,
+    document: &'a Document,
+    ops: Vec<Op>,
+    steps: Vec<Step>,
+    guards: Vec<Guard>,
+    targets: BTreeMap<String, TargetRecord>,
+}
+
+struct Finished {
+    edited: Edited,
+    removes_file: bool,
+    record: Option<FileRecord>,
+}
+
+/// The live side of one entry.
+struct Live {
+    /// The entry itself.
+    entry: Option<Value>,
+    /// Each field that the manifest or the ledger knows of.
+    fields: BTreeMap<Pointer, Value>,
+}
+
+impl Planner<'_> {
+    fn walk(&mut self, wishes: &Wishes, record: Option<&FileRecord>) -> Result<(), Fault> {
+        let nothing = TargetRecord::default();
+        for wish in &wishes.wishes {
+            let owned = record.and_then(|record| record.targets.get(&wish.target)).unwrap_or(&nothing);
+            self.walk_target(wish, owned, wishes)?;
+        }
+        for (target, owned) in record.into_iter().flat_map(|record| &record.targets) {
+            if wishes.wishes.iter().any(|wish| wish.target == *target) {
+                continue;
+            }
+            if wishes.frozen.contains(target) {
+                self.targets.insert(target.clone(), owned.clone());
+                continue;
+            }
+            // A client block that is gone wants nothing any more.
+            let gone = Wish {
+                target: target.clone(),
+                client: owned.client.clone(),
+                path: wishes.path.clone(),
+                format: wishes.format,
+                containers: Vec::new(),
+                new_file: None,
+                lock: None,
+                drift: Drift::Repair,
+                unmanaged: Unmanaged::Keep,
+                entries: Vec::new(),
+            };
+            self.walk_target(&gone, owned, wishes)?;
+        }
+        Ok(())
+    }
+
+    fn walk_target(&mut self, wish: &Wish, owned: &TargetRecord, all: &Wishes) -> Result<(), Fault> {
+        let first = self.steps.len();
+        let mut kept = BTreeMap::new();
+        let mut known = BTreeSet::new();
+        for entry in &wish.entries {
+            if !entry.omitted {
+                known.insert(entry.at.clone());
+            }
+            let recorded = owned.entries.get(&entry.server).filter(|record| record.at == entry.at);
+            if let Some(record) = self.step(wish, entry, recorded)? {
+                kept.insert(entry.server.clone(), record);
+            }
+        }
+        for (server, record) in &owned.entries {
+            known.insert(record.at.clone());
+            if wish.entries.iter().any(|entry| entry.server == *server && entry.at == record.at) {
+                continue;
+            }
+            if let Some(record) = self.step_unwanted(wish, server, record, all)? {
+                kept.insert(server.clone(), record);
+            }
+        }
+        self.foreign(wish, &known, all)?;
+        let removes = self.steps[first..].iter().filter(|step| step.action == Action::Remove).count();
+        if removes * 2 > owned.entries.len() {
+            self.guards.push(Guard { target: wish.target.clone(), removes, owned: owned.entries.len() });
+        }
+        if !kept.is_empty() {
+            self.targets
+                .insert(wish.target.clone(), TargetRecord { client: wish.client.clone(), entries: kept });
+        }
+        Ok(())
+    }
+
+    /// Decides on one entry that the manifest names. Returns what the ledger says of it afterwards.
+    fn step(
+        &mut self,
+        wish: &Wish,
+        entry: &Entry,
+        recorded: Option<&EntryRecord>,
+    ) -> Result<Option<EntryRecord>, Fault> {
+        if let Some(problem) = &entry.blocked {
+            let (since, will, why) = ('?', '!', problem.message.clone());
+            self.push(wish, &entry.server, Action::Blocked, since, will, why, Some(problem.clone()));
+            return Ok(recorded.cloned());
+        }
+        let written = recorded.into_iter().flat_map(|record| record.fields.keys());
+        let live = self.live(&entry.at, entry.fields.keys().chain(written).chain(entry.against.keys()))?;
+        let changes = Changes::of(entry, &live, recorded, self.key);
+        let facts = Facts {
+            want: if entry.omitted { Want::No } else { Want::Yes },
+            live: live.entry.is_some(),
+            recorded: recorded.is_some(),
+            live_is_desired: changes.live_is_desired(),
+            live_is_recorded: changes.drifted.is_empty(),
+            recorded_is_desired: changes.updated.is_empty(),
+            // Switching off is asked for in the manifest, so it is no pruning.
+            protect: false,
+        };
+        let action = decide(facts, wish.drift, wish.unmanaged, self.options.adopt);
+        let spares_drift = wish.drift == Drift::Report && action == Action::UpdateDrift;
+        let why = changes.why(action, entry);
+        let (since, will) = columns(action, facts);
+        if !(entry.omitted && matches!(action, Action::Nothing | Action::Foreign)) {
+            self.push(wish, &entry.server, action, since, will, why, None);
+        }
+        match action {
+            Action::Create | Action::Restore => {
+                self.put_entry(entry);
+                self.drop_against(entry, &live);
+                Ok(Some(self.record(entry)))
+            }
+            Action::Update | Action::Repair | Action::UpdateDrift => {
+                if !live.entry.as_ref().is_some_and(Value::is_object) {
+                    self.put_entry(entry);
+                    return Ok(Some(self.record(entry)));
+                }
+                let mut after = self.record(entry);
+                for (field, value) in &entry.fields {
+                    if live.fields.get(field) == Some(value) {
+                        continue;
+                    }
+                    if spares_drift && !changes.updated.contains(field) {
+                        after.fields.extend(recorded.and_then(|record| record.fields.get_key_value(field)).map(|(k, v)| (k.clone(), *v)));
+                        continue;
+                    }
+                    self.ops.push(Op::Put { at: field.clone(), value: value.clone() });
+                }
+                for field in recorded.into_iter().flat_map(|record| record.fields.keys()) {
+                    if !entry.fields.contains_key(field) && live.fields.contains_key(field) {
+                        self.ops.push(Op::Drop { at: field.clone() });
+                    }
+                }
+                self.drop_against(entry, &live);
+                Ok(Some(after))
+            }
+            Action::Keep | Action::Record => Ok(Some(self.record(entry))),
+            Action::Report | Action::Adopt | Action::Conflict => Ok(recorded.cloned()),
+            Action::Remove => {
+                if let Some(record) = recorded {
+                    self.drop_entry(record, &live);
+                }
+                Ok(None)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Decides on one entry that only the ledger knows.
+    fn step_unwanted(
+        &mut self,
+        wish: &Wish,
+        server: &str,
+        record: &EntryRecord,
+        all: &Wishes,
+    ) -> Result<Option<EntryRecord>, Fault> {
+        let live = self.live(&record.at, record.fields.keys())?;
+        let drifted = live.entry.is_some()
+            && record.fields.iter().any(|(field, print)| {
+                live.fields.get(field).map(|value| seal(self.key, value)) != Some(*print)
+            });
+        let handed_over = all
+            .wishes
+            .iter()
+            .any(|other| other.target != wish.target && other.entries.iter().any(|entry| entry.at == record.at));
+        let facts = Facts {
+            want: Want::No,
+            live: live.entry.is_some() && !handed_over,
+            recorded: true,
+            live_is_desired: false,
+            live_is_recorded: !drifted,
+            recorded_is_desired: false,
+            protect: record.protect || (self.options.never_prune && !handed_over),
+        };
+        let action = decide(facts, wish.drift, wish.unmanaged, self.options.adopt);
+        let why = match action {
+            Action::Protected if record.protect => {
+                "no longer in the manifest, but `protect: true` was; write `protect: false` first to let it go".to_owned()
+            }
+            Action::Protected => "the manifest names no client at all, so nothing is pruned".to_owned(),
+            Action::Forget if handed_over => "another client block answers for it now".to_owned(),
+            Action::Forget => "no longer in the manifest, and already gone from the file".to_owned(),
+            _ if drifted => "no longer in the manifest (it was also changed by hand; a backup is kept)".to_owned(),
+            _ => "no longer in the manifest".to_owned(),
+        };
+        let (since, will) = columns(action, facts);
+        self.push(wish, server, action, since, will, why, None);
+        match action {
+            Action::Remove => {
+                self.drop_entry(record, &live);
+                Ok(None)
+            }
+            Action::Protected => Ok(Some(record.clone())),
+            _ => Ok(None),
+        }
+    }
+
+    /// Entries in the container that nobody here answers for.
+    fn foreign(&mut self, wish: &Wish, known: &BTreeSet<Pointer>, all: &Wishes) -> Result<(), Fault> {
+        for (name, at) in self.entries(wish)? {
+            let is_ours = known.contains(&at)
+                || all.wishes.iter().any(|other| other.entries.iter().any(|entry| entry.at == at && !entry.omitted));
+            if is_ours || !self.is_server(&at)? {
+                continue;
+            }
+            let action = match wish.unmanaged {
+                Unmanaged::Remove => Action::RemoveForeign,
+                Unmanaged::Keep | Unmanaged::Adopt => Action::Foreign,
+            };
+            let (since, will, why) = match action {
+                Action::RemoveForeign => ('A', 'D', "not in the manifest, and this client is declared exclusive"),
+                _ => ('A', ' ', "not in the manifest; it stays"),
+            };
+            self.push(wish, &name, action, since, will, why.to_owned(), None);
+            if action == Action::RemoveForeign {
+                self.ops.push(Op::Drop { at });
+            }
+        }
+        Ok(())
+    }
+
+    /// Every entry in the containers of a wish.
+    fn entries(&self, wish: &Wish) -> Result<Vec<(String, Pointer)>, Fault> {
+        let mut found = Vec::new();
+        for (root, list) in &wish.containers {
+            let Some(key) = list else {
+                found.extend(self.document.keys(root)?.into_iter().map(|name| (name.clone(), root.key(&name))));
+                continue;
+            };
+            let items = self.document.get(root)?.unwrap_or_default();
+            let names = items.as_array().into_iter().flatten().filter_map(|item| item.get(key)?.as_str());
+            found.extend(names.map(|name| {
+                let step = At::Item { key: key.clone(), is: name.to_owned() };
+                (name.to_owned(), root.then(step))
+            }));
+        }
+        Ok(found)
+    }
+
+    /// Whether a stranger's entry starts or reaches a server at all (Goose keeps its own extensions,
+    /// and Zed its settings, in the same map).
+    fn is_server(&self, at: &Pointer) -> Result<bool, Fault> {
+        const SIGNS: [&str; 8] = ["command", "cmd", "url", "httpUrl", "serverUrl", "uri", "argv", "transport"];
+        let value = self.document.get(at)?.unwrap_or_default();
+        Ok(SIGNS.iter().any(|sign| value.get(sign).is_some()))
+    }
+
+    fn live<'p>(&self, at: &Pointer, fields: impl Iterator<Item = &'p Pointer>) -> Result<Live, Fault> {
+        let entry = self.document.get(at)?;
+        let mut found = BTreeMap::new();
+        for field in fields {
+            let value = match (&entry, field.is_within(at)) {
+                (Some(entry), true) => Pointer(field.0[at.0.len()..].to_vec()).get(entry).cloned(),
+                (None, true) => None,
+                (_, false) => self.document.get(field)?,
+            };
+            if let Some(value) = value {
+                found.insert(field.clone(), value);
+            }
+        }
+        Ok(Live { entry, fields: found })
+    }
+
+    fn record(&self, entry: &Entry) -> EntryRecord {
+        EntryRecord {
+            at: entry.at.clone(),
+            fields: entry.fields.iter().map(|(field, value)| (field.clone(), seal(self.key, value))).collect(),
+            protect: entry.protect,
+        }
+    }
+
+    fn put_entry(&mut self, entry: &Entry) {
+        let mut whole = Value::Object(serde_json::Map::new());
+        let (own, beside): (Vec<_>, Vec<_>) =
+            entry.fields.iter().partition(|(field, _)| field.is_within(&entry.at));
+        for (field, value) in own {
+            set(&mut whole, &field.0[entry.at.0.len()..], value);
+        }
+        self.put_once(Op::Put { at: entry.at.clone(), value: whole });
+        for (at, value) in beside {
+            self.put_once(Op::Put { at: at.clone(), value: value.clone() });
+        }
+    }
+
+    /// What says the opposite of the entry elsewhere in the file goes.
+    fn drop_against(&mut self, entry: &Entry, live: &Live) {
+        let contrary = entry.against.iter().filter(|(at, value)| live.fields.get(*at) == Some(*value));
+        self.ops.extend(contrary.map(|(at, _)| Op::Drop { at: at.clone() }));
+    }
+
+    /// Two client blocks may want the same entry in a file that they share.
+    fn put_once(&mut self, op: Op) {
+        if !self.ops.contains(&op) {
+            self.ops.push(op);
+        }
+    }
+
+    fn drop_entry(&mut self, record: &EntryRecord, live: &Live) {
+        self.ops.push(Op::Drop { at: record.at.clone() });
+        for field in record.fields.keys().filter(|field| !field.is_within(&record.at)) {
+            if live.fields.contains_key(field) {
+                self.ops.push(Op::Drop { at: field.clone() });
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn push(
+        &mut self,
+        wish: &Wish,
+        server: &str,
+        action: Action,
+        since: char,
+        will: char,
+        why: String,
+        problem: Option<Diagnostic>,
+    ) {
+        self.steps.push(Step {
+            target: wish.target.clone(),
+            client: wish.client.clone(),
+            server: server.to_owned(),
+            action,
+            since,
+            will,
+            why,
+            problem,
+        });
+    }
+
+    /// Turns the collected ops into bytes and into the ledger's next record.
+    fn finish(&mut self, wishes: &Wishes, record: Option<&FileRecord>, absent: bool) -> Result<Finished, Fault> {
+        let created = absent || record.is_some_and(|record| record.created);
+        let mut furniture = record.map(|record| record.furniture.clone()).unwrap_or_default();
+        let mut ops = Vec::new();
+        if absent {
+            furniture = Vec::new();
+            if !self.ops.is_empty() {
+                for (key, value) in wishes.wishes.iter().flat_map(|wish| wish.new_file.iter().flatten()) {
+                    let at = Pointer::of([key]);
+                    ops.push(Op::Put { at: at.clone(), value: value.clone() });
+                    furniture.push(at);
+                }
+            }
+        }
+        ops.append(&mut self.ops);
+        let mut seams = if absent { Vec::new() } else { record.map(|r| r.seams.clone()).unwrap_or_default() };
+        let nothing_left = self.targets.is_empty();
+        if nothing_left && created {
+            ops.extend(furniture.iter().map(|at| Op::Drop { at: at.clone() }));
+        }
+        let closes = ops.iter().any(|op| matches!(op, Op::Drop { .. }));
+        if closes {
+            ops.extend(seams.iter().rev().map(|seam| Op::Close { seam: seam.clone() }));
+        }
+        let edited = if ops.is_empty() {
+            Edited { bytes: self.document.bytes().to_vec(), seams: Vec::new() }
+        } else {
+            self.document.edit(&ops)?
+        };
+        let after = Document::parse(wishes.format, edited.bytes.clone())?;
+        if closes {
+            seams.retain(|seam| is_open(seam, &after));
+        }
+        seams.extend(edited.seams.iter().cloned());
+        let removes_file = nothing_left && created && !absent && after.is_hollow();
+        let record = (!nothing_left).then(|| FileRecord {
+            format: wishes.format,
+            created,
+            furniture,
+            seams,
+            targets: std::mem::take(&mut self.targets),
+        });
+        Ok(Finished { edited, removes_file, record })
+    }
+}
+
+/// Whether a container that we opened is still there with something in it.
+fn is_open(seam: &Seam, document: &Document) -> bool {
+    match document.get(&seam.at) {
+        Ok(Some(Value::Object(members))) => !members.is_empty(),
+        Ok(Some(Value::Array(items))) => !items.is_empty(),
+        _ => false,
+    }
+}
+
+fn set(whole: &mut Value, path: &[At], value: &Value) {
+    let Some((At::Key(key), rest)) = path.split_first() else {
+        *whole = value.clone();
+        return;
+    };
+    let Value::Object(members) = whole else { return };
+    set(members.entry(key.clone()).or_insert_with(|| Value::Object(serde_json::Map::new())), rest, value);
+}
+
+/// Which fields differ, and on whose account.
+struct Changes {
+    /// Fields in which L differs from D.
+    pending: Vec<Pointer>,
+    /// Fields in which L differs from B: somebody else's doing.
+    drifted: Vec<Pointer>,
+    /// Fields in which B differs from D: the manifest's doing.
+    updated: Vec<Pointer>,
+    entry: Pointer,
+}
+
+impl Changes {
+    fn of(entry: &Entry, live: &Live, recorded: Option<&EntryRecord>, key: &[u8; 32]) -> Self {
+        let mut changes =
+            Self { pending: Vec::new(), drifted: Vec::new(), updated: Vec::new(), entry: entry.at.clone() };
+        let none = BTreeMap::new();
+        let written = recorded.map_or(&none, |record| &record.fields);
+        let all: indexmap::IndexSet<&Pointer> = entry.fields.keys().chain(written.keys()).collect();
+        for field in all {
+            let (desired, live) = (entry.fields.get(field), live.fields.get(field));
+            let base = written.get(field);
+            if desired != live {
+                changes.pending.push(field.clone());
+            }
+            let live_print = live.map(|value| seal(key, value));
+            // A field that was never ours and is there with another value is somebody's, too.
+            let is_drift = match base {
+                Some(base) => live_print.as_ref() != Some(base),
+                None => live.is_some() && desired != live,
+            };
+            if is_drift {
+                changes.drifted.push(field.clone());
+            }
+            if desired.map(|value| seal(key, value)).as_ref() != base {
+                changes.updated.push(field.clone());
+            }
+        }
+        for (field, value) in &entry.against {
+            // Somebody said the opposite: the client's own switch, most likely.
+            if live.fields.get(field) == Some(value) && !entry.fields.contains_key(field) {
+                changes.pending.push(field.clone());
+                changes.drifted.push(field.clone());
+            }
+        }
+        changes
+    }
+
+    fn live_is_desired(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    fn names(&self, fields: &[Pointer]) -> String {
+        let names: Vec<String> = fields
+            .iter()
+            .filter(|field| self.pending.contains(field))
+            .map(|field| match field.is_within(&self.entry) {
+                true => Pointer(field.0[self.entry.0.len()..].to_vec()).to_string().trim_start_matches('/').replace('/', "."),
+                false => field.to_string(),
+            })
+            .collect();
+        names.join(", ")
+    }
+
+    fn why(&self, action: Action, entry: &Entry) -> String {
+        match action {
+            Action::Keep => entry.why.clone(),
+            Action::Record => "already there as the manifest says; ours from now on".to_owned(),
+            Action::Create => format!("new in the manifest; {}", entry.why),
+            Action::Restore => "was removed by hand".to_owned(),
+            Action::Update if self.updated.len() == entry.fields.len() && !self.drifted.is_empty() => {
+                format!("was somebody else's, adopted; differs in {}", self.names(&self.pending))
+            }
+            Action::Update => format!("the manifest changed: {}", self.names(&self.updated)),
+            Action::Repair => format!("changed by hand: {}", self.names(&self.drifted)),
+            Action::UpdateDrift => format!(
+                "the manifest changed {}; by hand changed: {}",
+                self.names(&self.updated),
+                self.names(&self.drifted)
+            ),
+            Action::Report | Action::Adopt if self.names(&self.drifted).is_empty() => "was removed by hand".to_owned(),
+            Action::Report => format!("changed by hand: {}; left as it is (`drift: report`)", self.names(&self.drifted)),
+            Action::Adopt => format!("changed by hand: {}; the manifest will follow (`drift: adopt`)", self.names(&self.drifted)),
+            Action::Conflict => format!(
+                "an entry of this name is already there and is not ours; it differs in {}",
+                self.names(&self.pending)
+            ),
+            Action::Remove if entry.omitted => {
+                "switched off; this client has no switch, so its entry is taken out".to_owned()
+            }
+            Action::Forget if entry.omitted => "switched off, and already gone from the file".to_owned(),
+            _ => String::new(),
+        }
+    }
+}
+
+/// The two columns: what somebody else did since we wrote, and what apply will do.
+fn columns(action: Action, facts: Facts) -> (char, char) {
+    let since = match (facts.live, facts.recorded) {
+        (true, false) => 'A',
+        (false, true) => 'D',
+        (true, true) if !facts.live_is_recorded => 'M',
+        _ => ' ',
+    };
+    let will = match action {
+        Action::Create | Action::Restore => 'A',
+        Action::Update | Action::Repair | Action::UpdateDrift => 'M',
+        Action::Remove | Action::RemoveForeign => 'D',
+        Action::Conflict | Action::Blocked => '!',
+        _ => ' ',
+    };
+    (since, will)
+}
+
+/// Entries by place, for finding two client blocks that want different things of one place.
+pub fn clashes(wishes: &Wishes) -> Vec<(String, String, String)> {
+    let mut seen: IndexMap<&Pointer, (&Wish, &Entry)> = IndexMap::new();
+    let mut found = Vec::new();
+    for wish in &wishes.wishes {
+        for entry in wish.entries.iter().filter(|entry| entry.blocked.is_none() && !entry.omitted) {
+            match seen.get(&entry.at) {
+                Some((other, first)) if first.fields != entry.fields => {
+                    found.push((entry.server.clone(), other.target.clone(), wish.target.clone()));
+                }
+                Some(_) => {}
+                None => {
+                    seen.insert(&entry.at, (wish, entry));
+                }
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,104 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::base::{Fingerprint, Pointer};
+use crate::document::{Format, Seam};
+
+/// What mcpkeel last wrote, per file, client block and entry: the proof of what is ours.
+///
+/// It holds fingerprints of values, keyed with the machine's key, never the values.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// By the file's configured path (links not followed), so that a client which replaces a link
+    /// by a file does not look like a move.
+    pub files: BTreeMap<String, FileRecord>,
+}
+
+/// What we did to one file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// How it is written, to prune it when its client row is gone.
+    pub format: Format,
+    /// Whether the file was not there before us.
+    #[serde(default)]
+    pub created: bool,
+    /// Members that we put into the new file beside the entries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub furniture: Vec<Pointer>,
+    /// Containers that we opened, outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seams: Vec<Seam>,
+    /// By the client block's key.
+    pub targets: BTreeMap<String, TargetRecord>,
+}
+
+/// What one client block owns in a file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TargetRecord {
+    /// The client's id.
+    pub client: String,
+    /// By server name.
+    pub entries: BTreeMap<String, EntryRecord>,
+}
+
+/// One entry as we last wrote it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EntryRecord {
+    /// Where it stands.
+    pub at: Pointer,
+    /// The fingerprint of each value that is ours, by its place in the document.
+    pub fields: BTreeMap<Pointer, Fingerprint>,
+    /// Whether it outlives its block in the manifest.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub protect: bool,
+}
+
+/// The fingerprint of a value, whatever the order of its members.
+pub fn seal(key: &[u8; 32], value: &Value) -> Fingerprint {
+    let mut text = String::new();
+    canonical(value, &mut text);
+    Fingerprint::keyed(key, text.as_bytes())
+}
+
+fn canonical(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(members) => {
+            let mut keys: Vec<&String> = members.keys().collect();
+            keys.sort();
+            out.push('{');
+            for key in keys {
+                out.push_str(&Value::from(key.as_str()).to_string());
+                out.push(':');
+                canonical(&members[key], out);
+                out.push(',');
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for item in items {
+                canonical(item, out);
+                out.push(',');
+            }
+            out.push(']');
+        }
+        scalar => out.push_str(&scalar.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn seals_values_not_texts() {
+        let key = [7; 32];
+        assert_eq!(seal(&key, &json!({"a": 1, "b": [2]})), seal(&key, &json!({"b": [2], "a": 1})));
+        assert_ne!(seal(&key, &json!(["a", "b"])), seal(&key, &json!(["b", "a"])));
+        assert_ne!(seal(&key, &json!("1")), seal(&key, &json!(1)));
+        assert_ne!(seal(&key, &json!(1)), seal(&[8; 32], &json!(1)));
+    }
+}

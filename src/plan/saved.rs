@@ -1,0 +1,108 @@
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::diff::{Options, Step};
+use super::ledger::Ledger;
+use super::view::Plan;
+use crate::base::Fingerprint;
+
+/// A plan as `plan --out` writes it: what was agreed to, as fingerprints and steps, never contents.
+///
+/// Applying it makes the plan again and refuses unless it comes out the same, byte for byte.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SavedPlan {
+    format_version: u32,
+    kind: String,
+    /// The manifest it was made from.
+    pub manifest: PathBuf,
+    /// The choices it was made with.
+    pub options: Options,
+    ledger: Fingerprint,
+    files: Vec<SavedFile>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct SavedFile {
+    path: PathBuf,
+    before: Option<Fingerprint>,
+    after: Option<Fingerprint>,
+    steps: Vec<Step>,
+}
+
+const KIND: &str = "mcpkeel-plan";
+
+impl SavedPlan {
+    /// Of a plan made now.
+    pub fn of(plan: &Plan, ledger: &Ledger, manifest: &Path, options: Options) -> Self {
+        Self {
+            format_version: 1,
+            kind: KIND.to_owned(),
+            manifest: manifest.to_owned(),
+            options,
+            ledger: ledger_print(ledger),
+            files: files(plan),
+        }
+    }
+
+    /// From the bytes of a file.
+    ///
+    /// # Errors
+    /// A sentence when it is not a plan of this version.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let saved: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        match (saved.kind.as_str(), saved.format_version) {
+            (KIND, 1) => Ok(saved),
+            (KIND, version) => Err(format!("its format version is {version}, this program reads 1")),
+            _ => Err("it is not a plan".to_owned()),
+        }
+    }
+
+    /// Whether a plan made now would do exactly the same.
+    ///
+    /// # Errors
+    /// A sentence that names the first difference.
+    pub fn still_holds(&self, plan: &Plan, ledger: &Ledger) -> Result<(), String> {
+        let now = files(plan);
+        for saved in &self.files {
+            let name = saved.path.display();
+            let Some(file) = now.iter().find(|file| file.path == saved.path) else {
+                return Err(format!("the manifest no longer concerns {name}"));
+            };
+            if file.before != saved.before {
+                return Err(format!("{name} changed since the plan was made"));
+            }
+            if file.after != saved.after || file.steps != saved.steps {
+                return Err(format!("the manifest asks for something else in {name} than when the plan was made"));
+            }
+        }
+        if let Some(new) = now.iter().find(|file| !self.files.iter().any(|saved| saved.path == file.path)) {
+            return Err(format!("the manifest now also concerns {}", new.path.display()));
+        }
+        if ledger_print(ledger) != self.ledger {
+            return Err("another apply ran since the plan was made".to_owned());
+        }
+        Ok(())
+    }
+}
+
+fn files(plan: &Plan) -> Vec<SavedFile> {
+    plan.files
+        .iter()
+        .map(|file| SavedFile {
+            path: file.wishes.path.clone(),
+            before: file.before,
+            after: file.after(),
+            steps: file.steps.clone(),
+        })
+        .map(|mut file| {
+            file.steps.iter_mut().for_each(|step| step.problem = None);
+            file
+        })
+        .collect()
+}
+
+fn ledger_print(ledger: &Ledger) -> Fingerprint {
+    // A ledger is made of maps with text keys, which always serialise.
+    Fingerprint::of(&serde_json::to_vec(ledger).unwrap_or_default())
+}

@@ -1,0 +1,298 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
+
+use super::observe::observe;
+use super::phrase::{self, Secrets};
+use super::survey::{is_installed, places};
+use crate::base::{Diagnostic, Pointer, Step};
+use crate::clients::spec::{Confidence, Status};
+use crate::clients::{Client, Found, Place};
+use crate::document::{Document, Format, Op};
+use crate::plan::State;
+use crate::system::System;
+
+/// What an import found, and the manifest with it.
+pub struct Imported {
+    /// The manifest's new text.
+    pub text: String,
+    /// Per client, what was found.
+    pub found: Vec<String>,
+    /// Literal secrets that became references.
+    pub secrets: Vec<String>,
+    /// Servers that differ between clients.
+    pub conflicts: Vec<String>,
+    /// Files that could not be read, and servers that could not be expressed.
+    pub skipped: Vec<String>,
+}
+
+/// Why nothing could be imported.
+#[derive(Debug)]
+pub enum ImportError {
+    /// No client has this id.
+    UnknownClient(String),
+    /// The manifest could not be edited.
+    Manifest(Diagnostic),
+}
+
+/// A new manifest with nothing in it but its explanations.
+pub fn skeleton() -> &'static str {
+    "# One manifest, every AI client in step. `mcpkeel explain` describes each field.\n\
+     # For your editor: `mcpkeel schema > mcp.schema.json`, and a first line\n\
+     #   # yaml-language-server: $schema=./mcp.schema.json\n\
+     version: 1\n\
+     \n\
+     # Where secrets are kept, for ${secret:NAME}. Values never stand here.\n\
+     secrets: {}\n\
+     \n\
+     # The MCP servers, by name: a `command` with `args`, or a `url`.\n\
+     servers: {}\n\
+     \n\
+     # Named sets of servers.\n\
+     groups: {}\n\
+     \n\
+     # What each client gets: servers and groups by name, or \"*\" for all.\n\
+     clients: {}\n"
+}
+
+/// Adds what clients have to a manifest's text. `only` names one client; else every installed one
+/// is looked at, the best known first.
+pub fn import(system: &dyn System, name: &str, text: String, only: Option<&str>) -> Result<Imported, ImportError> {
+    let manifest = Manifest::read(name, &text)?;
+    let mut gathered = Gathered { secrets: Secrets::beside(manifest.names("secrets")), ..Gathered::default() };
+    let mut seen: BTreeSet<(PathBuf, String)> = BTreeSet::new();
+    for (client, place) in candidates(system, only)? {
+        let observed = observe(system, &place.file, place.format);
+        if !seen.insert((observed.real.clone(), place.root.to_string())) {
+            continue;
+        }
+        let document = match observed.state {
+            State::Absent => continue,
+            State::Refused(problem) => {
+                let file = super::tilde(system, &place.file);
+                gathered.skipped.push(format!("{} ({file}): {}", client.name(), problem.message));
+                continue;
+            }
+            State::Present(document, _) => document,
+        };
+        let value = document.get(&Pointer::root()).ok().flatten().unwrap_or_default();
+        let servers = client.servers(&place, &value);
+        gathered.take(client, servers, &manifest);
+    }
+    let mut ops = gathered.secrets.ops();
+    ops.append(&mut gathered.ops);
+    let edited = manifest.document.edit(&ops).map_err(|fault| cannot_edit(name, &fault))?;
+    let text = String::from_utf8(edited.bytes)
+        .map_err(|_| ImportError::Manifest(Diagnostic::error("cannot-edit", "the manifest is not UTF-8")))?;
+    Ok(Imported {
+        text,
+        found: gathered.found,
+        secrets: gathered.secrets.report,
+        conflicts: gathered.conflicts,
+        skipped: gathered.skipped,
+    })
+}
+
+fn cannot_edit(name: &str, fault: &crate::document::Fault) -> ImportError {
+    let place = crate::base::Place { line: fault.line, column: fault.column, ..crate::base::Place::file(name) };
+    ImportError::Manifest(Diagnostic::error("cannot-edit", fault.message.clone()).at(place))
+}
+
+fn candidates(system: &dyn System, only: Option<&str>) -> Result<Vec<(&'static Client, Place)>, ImportError> {
+    let mut found: Vec<(&'static Client, Place)> = places(system)
+        .into_iter()
+        .filter_map(|(client, place)| Some((client, place?)))
+        .filter(|(client, _)| match only {
+            Some(only) => client.id() == only,
+            None => is_installed(system, client),
+        })
+        .collect();
+    if let (Some(only), true) = (only, found.is_empty()) {
+        return Err(ImportError::UnknownClient(only.to_owned()));
+    }
+    // Where several rows describe one file, the one that was seen to be right speaks for it.
+    found.sort_by_key(|(client, _)| {
+        let row = client.row();
+        let trust = match row.confidence {
+            Confidence::Seen => 0,
+            Confidence::High => 1,
+            Confidence::Medium => 2,
+            Confidence::Low => 3,
+        };
+        (row.status != Status::Active, trust, client.id())
+    });
+    Ok(found)
+}
+
+/// The manifest as it is, for what it already says.
+struct Manifest {
+    document: Document,
+    value: Value,
+}
+
+impl Manifest {
+    fn read(name: &str, text: &str) -> Result<Self, ImportError> {
+        let document = Document::parse(Format::Yaml, text.as_bytes().to_vec()).map_err(|fault| cannot_edit(name, &fault))?;
+        let value = document.get(&Pointer::root()).map_err(|fault| cannot_edit(name, &fault))?.unwrap_or_default();
+        Ok(Self { document, value })
+    }
+
+    fn names(&self, section: &str) -> Vec<String> {
+        let members = self.value.get(section).and_then(Value::as_object);
+        members.map(|members| members.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    fn server(&self, name: &str) -> Option<&Map<String, Value>> {
+        self.value.get("servers")?.get(name)?.as_object()
+    }
+
+    /// The key of the block that manages a client's user file, if there is one.
+    fn block_of(&self, client: &str) -> Option<(&String, &Value)> {
+        let blocks = self.value.get("clients")?.as_object()?;
+        blocks.iter().find(|(key, block)| {
+            let id = block.get("client").and_then(Value::as_str).unwrap_or(key);
+            let is_user = block.get("root").is_none()
+                && block.get("scope").and_then(Value::as_str).is_none_or(|scope| scope == "user");
+            id == client && is_user
+        })
+    }
+
+    /// Whether a block's list of servers and groups covers a server.
+    fn covers(&self, block: &Value, server: &str) -> bool {
+        let named = |list: &Value| -> Vec<String> {
+            list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        let mut open: Vec<String> = block.get("servers").map(&named).unwrap_or_default();
+        let mut seen = BTreeSet::new();
+        while let Some(name) = open.pop() {
+            if name == "*" || name == server {
+                return true;
+            }
+            if let Some(group) = self.value.get("groups").and_then(|groups| groups.get(&name))
+                && seen.insert(name)
+            {
+                open.extend(named(group));
+            }
+        }
+        false
+    }
+}
+
+#[derive(Default)]
+struct Gathered {
+    /// Servers that this import adds, with the client each came from.
+    servers: BTreeMap<String, (Map<String, Value>, String)>,
+    secrets: Secrets,
+    ops: Vec<Op>,
+    found: Vec<String>,
+    conflicts: Vec<String>,
+    skipped: Vec<String>,
+}
+
+impl Gathered {
+    fn take(&mut self, client: &Client, servers: Vec<Found>, manifest: &Manifest) {
+        if servers.is_empty() {
+            return;
+        }
+        let block = manifest.block_of(client.id());
+        let mut gets: Vec<String> = Vec::new();
+        let mut off: Vec<String> = Vec::new();
+        let mut tools = Map::new();
+        for found in servers {
+            if !is_name(&found.name) {
+                self.skipped.push(format!(
+                    "`{}` of {}: a name in the manifest is made of letters, digits, `_` and `-`; it stays in the client's file",
+                    found.name,
+                    client.name()
+                ));
+                continue;
+            }
+            if !self.agree(client, &found, manifest) {
+                continue;
+            }
+            if !found.rest.is_empty() {
+                let members: Vec<&str> = found.rest.keys().map(String::as_str).collect();
+                self.skipped.push(format!(
+                    "{} of `{}`: only {} has these; they stay in its file",
+                    members.join(", "),
+                    found.name,
+                    client.name()
+                ));
+            }
+            if !found.tools.is_empty() {
+                let mut filter = Map::new();
+                for (word, names) in [("allow", &found.tools.allow), ("deny", &found.tools.deny)] {
+                    if !names.is_empty() {
+                        filter.insert(word.to_owned(), json!(names));
+                    }
+                }
+                tools.insert(found.name.clone(), Value::Object(filter));
+            }
+            if found.enabled { gets.push(found.name) } else { off.push(found.name) }
+        }
+        let counted = gets.len() + off.len();
+        self.found.push(format!("{}: {counted} {}", client.name(), if counted == 1 { "server" } else { "servers" }));
+        match block {
+            Some((key, block)) => {
+                let at = Pointer::of(["clients", key, "servers"]);
+                let new = gets.into_iter().chain(off).filter(|name| !manifest.covers(block, name));
+                self.ops.extend(new.map(|name| Op::Put { at: at.then(Step::Element(name.clone())), value: name.into() }));
+            }
+            None => {
+                let mut block = Map::new();
+                block.insert("servers".to_owned(), json!(gets));
+                if !off.is_empty() {
+                    block.insert("disabled".to_owned(), json!(off));
+                }
+                if !tools.is_empty() {
+                    block.insert("tools".to_owned(), Value::Object(tools));
+                }
+                self.ops.push(Op::Put { at: Pointer::of(["clients", client.id()]), value: Value::Object(block) });
+            }
+        }
+    }
+
+    /// Adds a server unless it is known; false when it is known as something else.
+    fn agree(&mut self, client: &Client, found: &Found, manifest: &Manifest) -> bool {
+        let mut members = phrase::server(&found.name, &found.launch, &mut self.secrets);
+        let known = manifest.server(&found.name).map(|known| (known, "the manifest"));
+        let known = known.or_else(|| self.servers.get(&found.name).map(|(known, from)| (known, from.as_str())));
+        if let Some((known, from)) = known {
+            if launches_alike(known, &members) {
+                return true;
+            }
+            self.conflicts.push(format!(
+                "`{}` of {} is not what {from} has under this name; it stays in the client's file as it is",
+                found.name,
+                client.name()
+            ));
+            return false;
+        }
+        if let Some(description) = &found.description {
+            members.insert("description".to_owned(), description.clone().into());
+        }
+        let at = Pointer::of(["servers", &found.name]);
+        self.ops.push(Op::Put { at, value: Value::Object(members.clone()) });
+        self.servers.insert(found.name.clone(), (members, client.name().to_owned()));
+        true
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    name.len() <= 64
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+}
+
+/// Whether two servers are started or reached in the same way.
+fn launches_alike(a: &Map<String, Value>, b: &Map<String, Value>) -> bool {
+    ["command", "args", "env", "cwd", "url", "headers", "transport"].iter().all(|key| {
+        let of = |members: &Map<String, Value>| members.get(*key).cloned().filter(|value| !is_hollow(value));
+        of(a) == of(b)
+    })
+}
+
+fn is_hollow(value: &Value) -> bool {
+    value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty)
+}

@@ -1,0 +1,137 @@
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::base::{Diagnostic, Glob};
+use crate::clients::catalog;
+use crate::desired::Unit;
+use crate::manifest::{self, On};
+use crate::system::System;
+
+/// A manifest with everything it includes.
+pub struct Loaded {
+    /// The main file.
+    pub path: PathBuf,
+    /// The main file first, then its includes in order. Files with errors are missing here.
+    pub units: Vec<Unit>,
+    /// What is wrong with them.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Loaded {
+    /// Choices for everything: the main file's.
+    pub fn settings(&self) -> manifest::model::Settings {
+        self.units.first().map(|unit| unit.manifest.settings.clone()).unwrap_or_default()
+    }
+
+    /// Whether nothing keeps it from being used.
+    pub fn is_valid(&self) -> bool {
+        !self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+}
+
+/// How thoroughly a manifest is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Care {
+    /// By its types; the schema only to explain errors.
+    Quick,
+    /// By its types and the whole schema.
+    Full,
+}
+
+/// Reads a manifest and everything it includes, and checks them together.
+pub fn load(system: &dyn System, path: &Path, care: Care) -> Loaded {
+    let mut loaded = Loaded { path: path.to_owned(), units: Vec::new(), diagnostics: Vec::new() };
+    let mut seen = BTreeSet::new();
+    read_unit(system, path, care, &mut seen, &mut loaded);
+    let parsed: Vec<_> = loaded.units.iter().map(|unit| (unit.file.clone(), &unit.manifest)).collect();
+    let found = manifest::check(&parsed, catalog::ids());
+    loaded.diagnostics.extend(found);
+    loaded
+}
+
+fn read_unit(system: &dyn System, path: &Path, care: Care, seen: &mut BTreeSet<PathBuf>, loaded: &mut Loaded) {
+    if !seen.insert(path.to_owned()) {
+        return;
+    }
+    let name = super::shown(system, path);
+    let bytes = match read_bounded(system, path) {
+        Ok(bytes) => bytes,
+        Err(problem) => return loaded.diagnostics.push(problem),
+    };
+    let parsed = match care {
+        Care::Quick => manifest::parse(&name, bytes),
+        Care::Full => manifest::parse_fully(&name, bytes),
+    };
+    loaded.diagnostics.extend(parsed.diagnostics);
+    let (Some(file), Some(manifest)) = (parsed.file, parsed.manifest) else { return };
+    let dir = path.parent().unwrap_or(Path::new("/")).to_owned();
+    let includes = manifest.include.clone();
+    loaded.units.push(Unit { file: file.clone(), manifest, path: path.to_owned(), dir: dir.clone() });
+    for (index, pattern) in includes.iter().enumerate() {
+        let found = matching(system, &dir, pattern);
+        if found.is_empty() {
+            let place = file.place(&format!("/include/{index}"), On::Value);
+            loaded.diagnostics.push(
+                Diagnostic::error("include-nothing", format!("no file matches `{pattern}`"))
+                    .at(place)
+                    .hint("a missing include would prune its servers, so it is an error; create the file or remove the line"),
+            );
+        }
+        for path in found {
+            read_unit(system, &path, care, seen, loaded);
+        }
+    }
+}
+
+fn read_bounded(system: &dyn System, path: &Path) -> Result<Vec<u8>, Diagnostic> {
+    let name = super::shown(system, path);
+    let unreadable = |error: std::io::Error| {
+        let problem = Diagnostic::error("unreadable-manifest", format!("`{name}` cannot be read: {error}"));
+        match error.kind() {
+            std::io::ErrorKind::NotFound => problem.hint("`mcpkeel init` writes one from what your clients have; `-f FILE` names another"),
+            _ => problem,
+        }
+    };
+    let real = super::observe::follow(system, path).map_err(unreadable)?;
+    let meta = system.meta(&real).map_err(unreadable)?;
+    if meta.kind != crate::system::Kind::File {
+        return Err(Diagnostic::error("unreadable-manifest", format!("`{name}` is not a file")));
+    }
+    if meta.len > manifest::MAX_BYTES as u64 {
+        return Err(manifest::too_large(&name, meta.len));
+    }
+    system.read(&real).map_err(unreadable)
+}
+
+/// Files that a pattern of `include` stands for, sorted. Wildcards match within a directory.
+fn matching(system: &dyn System, dir: &Path, pattern: &str) -> Vec<PathBuf> {
+    let mut found = match pattern.strip_prefix("~/") {
+        Some(_) => vec![system.home().unwrap_or_default()],
+        None => vec![dir.to_owned()],
+    };
+    let pattern = pattern.strip_prefix("~/").unwrap_or(pattern);
+    if pattern.starts_with('/') {
+        found = vec![PathBuf::from("/")];
+    }
+    for part in pattern.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        let glob = Glob::new(part);
+        found = found
+            .into_iter()
+            .flat_map(|base| match part {
+                ".." => vec![base.parent().unwrap_or(&base).to_owned()],
+                _ if glob.is_literal() => vec![base.join(part)],
+                _ => {
+                    let names = system.list(&base).unwrap_or_default();
+                    let hidden = part.starts_with('.');
+                    names
+                        .into_iter()
+                        .filter(|name| (hidden || !name.starts_with('.')) && glob.matches(name))
+                        .map(|name| base.join(name))
+                        .collect()
+                }
+            })
+            .collect();
+    }
+    found.retain(|path| super::observe::follow(system, path).and_then(|real| system.meta(&real)).is_ok());
+    found
+}

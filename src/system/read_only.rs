@@ -1,0 +1,110 @@
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::{Lock, Meta, Quiet, Swap, System};
+
+/// A system that can be looked at and not changed: what planning runs on.
+///
+/// Invariant: no call of it changes anything; every write is an error of kind `ReadOnlyFilesystem`.
+pub struct ReadOnly<'s>(pub &'s dyn System);
+
+fn refused<T>() -> io::Result<T> {
+    Err(io::Error::new(io::ErrorKind::ReadOnlyFilesystem, "this run must not write"))
+}
+
+impl System for ReadOnly<'_> {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.0.read(path)
+    }
+    fn meta(&self, path: &Path) -> io::Result<Meta> {
+        self.0.meta(path)
+    }
+    fn read_link(&self, path: &Path) -> io::Result<PathBuf> {
+        self.0.read_link(path)
+    }
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        self.0.list(path)
+    }
+    /// A lease holds up other programs, so a run that only looks takes none.
+    fn lease(&self, _path: &Path) -> io::Result<Quiet> {
+        Ok(Quiet::Unknown)
+    }
+
+    fn create_new(&self, _path: &Path, _bytes: &[u8], _mode: u32) -> io::Result<()> {
+        refused()
+    }
+    fn append(&self, _path: &Path, _bytes: &[u8]) -> io::Result<()> {
+        refused()
+    }
+    fn sync(&self, _path: &Path) -> io::Result<()> {
+        refused()
+    }
+    fn copy_attributes(&self, _from: &Path, _to: &Path) -> io::Result<()> {
+        refused()
+    }
+    fn set_mode(&self, _path: &Path, _mode: u32) -> io::Result<()> {
+        refused()
+    }
+    fn exchange(&self, _a: &Path, _b: &Path) -> io::Result<Swap> {
+        refused()
+    }
+    fn rename(&self, _from: &Path, _to: &Path) -> io::Result<()> {
+        refused()
+    }
+    fn rename_new(&self, _from: &Path, _to: &Path) -> io::Result<()> {
+        refused()
+    }
+    fn remove_file(&self, _path: &Path) -> io::Result<()> {
+        refused()
+    }
+    fn create_dir(&self, _path: &Path, _mode: u32) -> io::Result<()> {
+        refused()
+    }
+    fn remove_dir(&self, _path: &Path) -> io::Result<()> {
+        refused()
+    }
+    fn touch(&self, _path: &Path) -> io::Result<()> {
+        refused()
+    }
+    fn try_lock(&self, _path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
+        refused()
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        self.0.env(name)
+    }
+    fn home(&self) -> Option<PathBuf> {
+        self.0.home()
+    }
+    fn user(&self) -> String {
+        self.0.user()
+    }
+    fn host(&self) -> String {
+        self.0.host()
+    }
+    fn os(&self) -> &'static str {
+        self.0.os()
+    }
+    fn cwd(&self) -> io::Result<PathBuf> {
+        self.0.cwd()
+    }
+    fn now(&self) -> SystemTime {
+        self.0.now()
+    }
+    fn sleep(&self, time: Duration) {
+        self.0.sleep(time);
+    }
+    fn pid(&self) -> u32 {
+        self.0.pid()
+    }
+    fn boot_id(&self) -> String {
+        self.0.boot_id()
+    }
+    fn is_running(&self, pid: u32) -> bool {
+        self.0.is_running(pid)
+    }
+    fn random(&self) -> io::Result<[u8; 32]> {
+        self.0.random()
+    }
+}

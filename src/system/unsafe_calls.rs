@@ -1,0 +1,117 @@
+//! The calls that no safe crate offers. Nothing else in the product is unsafe.
+//!
+//! Invariant: every block names why it is sound; pointers come from values that outlive the call,
+//! and no call keeps one.
+#![allow(unsafe_code)]
+
+use std::io;
+
+#[cfg(target_os = "linux")]
+pub use linux::*;
+#[cfg(windows)]
+pub use windows::*;
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::fs::File;
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    /// From `asm-generic/fcntl.h`; the libc crate has no name for it.
+    const F_SETSIG: libc::c_int = 10;
+
+    /// Takes a read lease: refused with `EAGAIN` while anyone has the file open for writing.
+    pub fn take_read_lease(file: &File) -> io::Result<()> {
+        // The kernel tells the holder with a signal when a writer comes; the usual one would end
+        // the process, SIGURG is ignored unless someone asks for it.
+        // SAFETY: plain integers on a descriptor that `file` keeps open.
+        check(unsafe { libc::fcntl(file.as_raw_fd(), F_SETSIG, libc::SIGURG) })?;
+        // SAFETY: as above.
+        check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK) })
+    }
+
+    /// Whether the lease still stands, with no writer waiting for it to be given back.
+    pub fn has_read_lease(file: &File) -> bool {
+        // SAFETY: plain integers on a descriptor that `file` keeps open.
+        unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLEASE) == libc::F_RDLCK }
+    }
+
+    fn check(result: i32) -> io::Result<()> {
+        if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+}
+
+#[cfg(windows)]
+mod windows {
+    use std::os::windows::ffi::OsStrExt;
+    use std::path::Path;
+    use std::ptr;
+
+    use windows_sys::Win32::Foundation::{CloseHandle, WAIT_TIMEOUT};
+    use windows_sys::Win32::Storage::FileSystem::{
+        MOVEFILE_REPLACE_EXISTING, MOVEFILE_WRITE_THROUGH, MoveFileExW, ReplaceFileW,
+    };
+    use windows_sys::Win32::System::SystemInformation::GetTickCount64;
+    use windows_sys::Win32::System::Threading::{OpenProcess, PROCESS_SYNCHRONIZE, WaitForSingleObject};
+
+    use super::*;
+
+    #[link(name = "bcryptprimitives", kind = "raw-dylib")]
+    unsafe extern "system" {
+        fn ProcessPrng(data: *mut u8, length: usize) -> i32;
+    }
+
+    fn wide(path: &Path) -> Vec<u16> {
+        path.as_os_str().encode_wide().chain([0]).collect()
+    }
+
+    fn check(result: i32) -> io::Result<()> {
+        if result == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// Puts `new` in place of `live`, which moves to `aside`; attributes and access lists of `live`
+    /// pass on to `new`.
+    pub fn replace_file(live: &Path, new: &Path, aside: &Path) -> io::Result<()> {
+        let (live, new, aside) = (wide(live), wide(new), wide(aside));
+        // SAFETY: three texts that end in zero and live until the call returns; the reserved
+        // pointers must be null.
+        check(unsafe {
+            ReplaceFileW(live.as_ptr(), new.as_ptr(), aside.as_ptr(), 0, ptr::null(), ptr::null())
+        })
+    }
+
+    /// Moves a file, on the disk before it returns; over an existing one only when told.
+    pub fn move_file(from: &Path, to: &Path, replace: bool) -> io::Result<()> {
+        let (from, to) = (wide(from), wide(to));
+        let flags = MOVEFILE_WRITE_THROUGH | if replace { MOVEFILE_REPLACE_EXISTING } else { 0 };
+        // SAFETY: two texts that end in zero and live until the call returns.
+        check(unsafe { MoveFileExW(from.as_ptr(), to.as_ptr(), flags) })
+    }
+
+    /// Whether a process runs.
+    pub fn is_running(pid: u32) -> bool {
+        // SAFETY: plain integers; the handle is closed before it is forgotten.
+        unsafe {
+            let handle = OpenProcess(PROCESS_SYNCHRONIZE, 0, pid);
+            if handle.is_null() {
+                return false;
+            }
+            let running = WaitForSingleObject(handle, 0) == WAIT_TIMEOUT;
+            CloseHandle(handle);
+            running
+        }
+    }
+
+    /// Milliseconds since the machine started.
+    pub fn uptime_milliseconds() -> u64 {
+        // SAFETY: takes and keeps nothing.
+        unsafe { GetTickCount64() }
+    }
+
+    /// Fills a buffer with random bytes.
+    pub fn fill_random(bytes: &mut [u8]) -> io::Result<()> {
+        // SAFETY: the buffer is valid for its length. Documented never to fail.
+        check(unsafe { ProcessPrng(bytes.as_mut_ptr(), bytes.len()) })
+    }
+}
