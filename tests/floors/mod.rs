@@ -87,6 +87,7 @@ fn this_test_sees_what_it_looks_for() {
         "collections::BTreeSet",
         "env"
     ]);
+    assert_eq!(paths("use std::env::{self, Args};"), ["env", "env::Args"]);
     assert_eq!(paths("let a = std::env::var(\"A\"); // std::fs"), ["env::var"]);
     assert_eq!(paths("/// See std::fs.\nlet text = \"x\";"), [""; 0]);
     assert_eq!(source("super::super::cli::x()").climbing_paths(), [(1, "cli::x".to_owned())]);
@@ -124,7 +125,7 @@ impl Source {
 
     /// The same up to its unit tests, which may use what they like.
     fn without_tests(&self) -> Source {
-        if self.name.ends_with("/tests.rs") {
+        if self.name.ends_with("/tests.rs") || self.name.contains("/tests/") {
             return Source { name: self.name.clone(), text: String::new() };
         }
         let end = self.text.find("#[cfg(test)]\nmod ").unwrap_or(self.text.len());
@@ -199,7 +200,10 @@ fn expand(rest: &str) -> Vec<String> {
             _ => {}
         }
         if depth == 0 || c == ',' && depth == 1 {
-            found.extend(expand(group[start..at].trim()).into_iter().map(|member| format!("{path}{member}")));
+            let member = group[start..at].trim();
+            // `self` stands for the path in front of the braces.
+            let paths = if member == "self" { vec![String::new()] } else { expand(member) };
+            found.extend(paths.into_iter().map(|member| format!("{path}{member}").trim_end_matches(':').to_owned()));
             start = at + 1;
         }
         if depth == 0 {
