@@ -1,6 +1,6 @@
 //! What README.md says about clients is what their rows say.
 //!
-//! `MCPKEEL_GENERATE=1 cargo test --test main generated` writes the table anew.
+//! `MCPKEEL_BLESS=1 cargo test readme` writes the table anew.
 
 use std::fs;
 use std::path::PathBuf;
@@ -20,10 +20,10 @@ fn the_generated_client_table_is_in_step_with_the_rows() {
     let (_, after) = rest.split_once(END).expect("README.md has the end marker");
     let table = table();
     let wanted = format!("{before}{BEGIN}{table}{END}{after}");
-    if std::env::var_os("MCPKEEL_GENERATE").is_some() {
+    if std::env::var_os("MCPKEEL_BLESS").is_some() {
         fs::write(&path, wanted).expect("README.md is written");
     } else {
-        let hint = "`just generate` writes it anew: MCPKEEL_GENERATE=1 cargo test --test main generated";
+        let hint = "`MCPKEEL_BLESS=1 cargo test` writes it anew";
         assert!(readme == wanted, "the client table in README.md is stale; {hint}\n{table}");
     }
 }
@@ -80,29 +80,36 @@ fn name(row: &Value) -> String {
 
 /// The place on each system, said once where it is the same.
 fn places(row: &Value) -> String {
-    let place = |os: &str| usual(&row["path"][os]);
-    let mut lines = Vec::new();
-    if let Some(place) = place("all") {
-        lines.push(code(&place));
-    }
-    for (os, name) in [("linux", "Linux"), ("macos", "macOS"), ("windows", "Windows")] {
-        if let Some(place) = place(os) {
-            lines.push(format!("{name}: {}", code(&place)));
+    let mut lines: Vec<(String, String)> = Vec::new();
+    for (os, name) in [("all", ""), ("linux", "Linux"), ("macos", "macOS"), ("windows", "Windows")] {
+        let Some(place) = candidates(&row["path"][os]).pop() else { continue };
+        match lines.iter_mut().find(|(_, other)| *other == place) {
+            Some((names, _)) => *names = format!("{names}, {name}"),
+            None => lines.push((name.to_owned(), place)),
         }
     }
-    if let Some(project) = usual(&row["project"]["path"]) {
-        lines.push(format!("project: {}", code(&project)));
+    // A project's new file is the first of several.
+    if let Some(place) = candidates(&row["project"]["path"]).into_iter().next() {
+        lines.push(("project".to_owned(), place));
     }
-    lines.join("<br>")
+    let line = |(names, place): (String, String)| {
+        if names.is_empty() { code(&place) } else { format!("{names}: {}", code(&place)) }
+    };
+    lines.into_iter().map(line).collect::<Vec<_>>().join("<br>")
 }
 
-/// Where the file is when no variable says otherwise: the last of the candidates.
-fn usual(candidates: &Value) -> Option<String> {
-    let one = match candidates {
-        Value::Array(many) => many.iter().filter_map(Value::as_str).rfind(|path| !path.starts_with('?'))?,
-        one => one.as_str()?,
+/// Places where a new file may go, as people write them. The last is the usual one of a user.
+fn candidates(one_or_many: &Value) -> Vec<String> {
+    let all = match one_or_many {
+        Value::Array(many) => many.iter().filter_map(Value::as_str).collect(),
+        one => Vec::from_iter(one.as_str()),
     };
-    Some(one.replace("${XDG_CONFIG_HOME:-~/.config}", "~/.config").replace("${APPDATA}", "%APPDATA%"))
+    let known = |path: &str| {
+        path.replace("${XDG_CONFIG_HOME:-~/.config}", "~/.config")
+            .replace("${APPDATA}", "%APPDATA%")
+            .replace("${LOCALAPPDATA}", "%LOCALAPPDATA%")
+    };
+    all.into_iter().filter(|path| !path.starts_with('?')).map(known).collect()
 }
 
 fn remote(row: &Value) -> String {
