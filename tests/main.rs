@@ -1,10 +1,13 @@
 //! The one integration binary. Start at `support` for the sandbox every test runs in.
+#![allow(clippy::disallowed_methods)]
 
 mod document;
 mod examples;
 mod external;
 mod floors;
 mod golden;
+mod manifest;
 mod probes;
 mod readme;
 mod support;
+mod transaction;

@@ -158,7 +158,15 @@ fn is_path(text: &str) -> bool {
 }
 
 fn is_word(text: &str) -> bool {
-    matches!(text, "true" | "false" | "null" | "none" | "default")
+    matches!(text, "true" | "false" | "null" | "none" | "default") || is_variable_name(text)
+}
+
+/// `GITHUB_TOKEN` names a secret and is none (Codex `bearer_token_env_var`).
+fn is_variable_name(text: &str) -> bool {
+    text.contains('_')
+        && text.starts_with(|c: char| c.is_ascii_uppercase())
+        && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+        && text.chars().filter(char::is_ascii_digit).count() < 4
 }
 
 /// Hides secrets in texts that are about to be shown, by value: collect first, then hide.
@@ -265,6 +273,7 @@ mod tests {
             ("x", "sk-ant-REDACTED", true),
             ("path", "/usr/local/bin/server", false),
             ("PATTERN", "something-long", false),
+            ("bearer_token_env_var", "DOCS_TOKEN", false),
         ] {
             assert_eq!(looks_secret(key, text), secret, "{key}: {text}");
         }

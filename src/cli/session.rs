@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use super::args::Global;
 use super::failure::Failure;
 use super::out::Out;
-use crate::base::Diagnostic;
+use crate::base::{Diagnostic, Severity};
 use crate::plan::{Ledger, Options, Plan};
 use crate::reconcile::{self, Care, Loaded, ManifestEdit, Scene};
 use crate::store::{StateLock, Store, load_json};
@@ -93,18 +93,23 @@ impl<'a> Session<'a> {
         let warnings: Vec<Diagnostic> = loaded
             .diagnostics
             .iter()
-            .filter(|problem| problem.severity == crate::base::Severity::Warning || self.out.verbose)
+            .filter(|problem| problem.severity == Severity::Warning || self.out.verbose)
             .cloned()
             .collect();
         self.notes(&warnings);
         Ok(loaded)
     }
 
-    /// Prints remarks about the work at hand.
+    /// Prints remarks about the work at hand: notes in a line each, the rest with its place.
     pub fn notes(&mut self, notes: &[Diagnostic]) {
-        if !notes.is_empty() {
-            let text = super::diagnostics::text(notes, self.out.colors_errors());
+        let (notes, problems): (Vec<Diagnostic>, Vec<Diagnostic>) =
+            notes.iter().cloned().partition(|note| note.severity == Severity::Note);
+        if !problems.is_empty() {
+            let text = super::diagnostics::text(&problems, self.out.colors_errors());
             self.out.say(text.trim_end());
+        }
+        for note in notes {
+            self.out.say(format!("note: {}", note.message));
         }
     }
 

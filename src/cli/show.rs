@@ -115,11 +115,12 @@ pub fn counts(counts: Counts) -> String {
 /// The one closing line, with the next command.
 pub fn closing(plan: &Plan, next: &str) -> String {
     let said = counts(plan.counts());
+    let next = if next.is_empty() { String::new() } else { format!(" Next: {next}") };
     if plan.has_changes() {
-        format!("Plan: {said}. Next: {next}")
+        format!("Plan: {said}.{next}")
     } else if plan.is_in_sync() {
-        let record = if plan.counts().record > 0 { format!(" Next: {next}") } else { String::new() };
-        format!("In sync: {said}.{record}")
+        let next = if plan.counts().record > 0 { next } else { String::new() };
+        format!("In sync: {said}.{next}")
     } else {
         format!("Nothing can be changed: {said}.")
     }

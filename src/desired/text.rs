@@ -16,13 +16,13 @@ pub(super) enum Needs {
 
 /// Fills in variables and built-ins; secrets that live in the environment become references to it.
 pub(super) fn fill(text: &str, units: &[Unit], unit: usize, machine: &Machine<'_>) -> Result<Text, Needs> {
-    let mut parts: Vec<Part> = Vec::new();
-    fill_into(&mut parts, text, units, unit, machine, 0)?;
-    Ok(Text(parts))
+    let mut filled = Text::default();
+    fill_into(&mut filled, text, units, unit, machine, 0)?;
+    Ok(filled)
 }
 
 fn fill_into(
-    parts: &mut Vec<Part>,
+    filled: &mut Text,
     text: &str,
     units: &[Unit],
     unit: usize,
@@ -33,21 +33,23 @@ fn fill_into(
     if depth > 16 {
         return Ok(());
     }
-    for part in manifest_text::parse(text) {
+    for part in parts_of(text) {
         match part {
-            manifest_text::Part::Literal(literal) => push(parts, &literal),
-            manifest_text::Part::Env(name) => parts.push(Part::Env(name)),
-            manifest_text::Part::Builtin(builtin) => push(parts, &built_in(builtin, &units[unit].dir, machine)),
+            manifest_text::Part::Literal(literal) => filled.push(Part::Literal(literal)),
+            manifest_text::Part::Env(name) => filled.push(Part::Env(name)),
+            manifest_text::Part::Builtin(builtin) => {
+                filled.push(Part::Literal(built_in(builtin, &units[unit].dir, machine)));
+            }
             manifest_text::Part::Var(name) => {
                 let found = units.iter().position(|unit| unit.manifest.vars.contains_key(&name));
                 if let Some(at) = found {
-                    fill_into(parts, &units[at].manifest.vars[&name], units, at, machine, depth + 1)?;
+                    fill_into(filled, &units[at].manifest.vars[&name], units, at, machine, depth + 1)?;
                 }
             }
             manifest_text::Part::Secret(name) => {
                 let source = units.iter().find_map(|unit| unit.manifest.secrets.get(&name));
                 match source {
-                    Some(SecretSource { env: Some(variable), .. }) => parts.push(Part::Env(variable.clone())),
+                    Some(SecretSource { env: Some(variable), .. }) => filled.push(Part::Env(variable.clone())),
                     _ => return Err(Needs::Secret(name)),
                 }
             }
@@ -56,12 +58,9 @@ fn fill_into(
     Ok(())
 }
 
-fn push(parts: &mut Vec<Part>, text: &str) {
-    if let Some(Part::Literal(last)) = parts.last_mut() {
-        last.push_str(text);
-    } else if !text.is_empty() {
-        parts.push(Part::Literal(text.to_owned()));
-    }
+/// `manifest::check` has refused texts with mistakes; should one come here, it is what it says.
+fn parts_of(text: &str) -> Vec<manifest_text::Part> {
+    manifest_text::parse(text).unwrap_or_else(|_| vec![manifest_text::Part::Literal(text.to_owned())])
 }
 
 fn built_in(builtin: Builtin, dir: &Path, machine: &Machine<'_>) -> String {
@@ -77,7 +76,7 @@ fn built_in(builtin: Builtin, dir: &Path, machine: &Machine<'_>) -> String {
 /// A path as the manifest writes it: `~`, built-ins, or relative to the manifest.
 pub(super) fn path(text: &str, dir: &Path, machine: &Machine<'_>) -> PathBuf {
     let mut filled = String::new();
-    for part in manifest_text::parse(text) {
+    for part in parts_of(text) {
         match part {
             manifest_text::Part::Literal(literal) => filled.push_str(&literal),
             manifest_text::Part::Builtin(builtin) => filled.push_str(&built_in(builtin, dir, machine)),

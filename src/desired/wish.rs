@@ -1,5 +1,4 @@
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -11,7 +10,7 @@ use crate::document::Format;
 use crate::manifest::model::{Delivery, Drift, Transport, Unmanaged};
 
 /// What one client block wants to stand in its file: the desired side of a plan.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Wish {
     /// The client block's key.
     pub target: String,
@@ -27,7 +26,6 @@ pub struct Wish {
     pub new_file: Option<IndexMap<String, Value>>,
     /// The lock that the client takes around its own writes: the directory (`{file}` stands for the
     /// file), and after how many seconds it may be taken over.
-    #[serde(default)]
     pub lock: Option<(String, u32)>,
     /// What happens on drift.
     pub drift: Drift,
@@ -38,7 +36,7 @@ pub struct Wish {
 }
 
 /// One server in one client's own words.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// The server's name.
     pub server: String,
@@ -48,7 +46,6 @@ pub struct Entry {
     /// elsewhere in the file (a name in a list of disabled servers).
     pub fields: IndexMap<Pointer, Value>,
     /// Values that would contradict the entry: where the document holds exactly this, it must go.
-    #[serde(default)]
     pub against: IndexMap<Pointer, Value>,
     /// Whether the entry outlives its block in the manifest.
     pub protect: bool,
@@ -207,7 +204,7 @@ pub fn launch(
         args: server.args.iter().map(|arg| fill(arg)).collect::<Result<Vec<Text>, _>>()?,
         env: pairs(&server.env)?,
         cwd: match &server.cwd {
-            Some(cwd) => Some(Text::literal(&super::text::path(cwd, &units[unit].dir, machine).display().to_string())),
+            Some(cwd) => Some(Text::from(super::text::path(cwd, &units[unit].dir, machine).display().to_string())),
             None => None,
         },
     })

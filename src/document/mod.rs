@@ -199,7 +199,9 @@ impl Document {
         body.trim().is_empty()
             || match self.format {
                 Format::Toml => false,
-                Format::Json | Format::Jsonc => body.len() < 1024 && matches!(bare(body).as_str(), "{}" | "[]"),
+                Format::Json | Format::Jsonc => {
+                    body.len() < 1024 && matches!(bare(body).as_str(), "{}" | "[]")
+                }
                 Format::Yaml => {
                     body.len() < 1024
                         && matches!(

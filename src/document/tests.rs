@@ -38,41 +38,97 @@ pub(super) fn traceless(format: Format, text: &str, ops: &[Op]) -> String {
     between
 }
 
+/// The place of a fault and a part of its message.
+#[track_caller]
+pub(super) fn faults(outcome: Result<impl std::fmt::Debug, super::Fault>, place: (u32, u32), part: &str) {
+    let fault = outcome.expect_err("a fault");
+    assert!(fault.message.contains(part), "{fault:?}");
+    assert_eq!((fault.line, fault.column), place, "{fault:?}");
+}
+
 #[test]
-fn look() {
-    let x = || put("/mcpServers/x", json!({"command": "npx", "args": ["-y", "pkg"], "env": {"A": "1"}}));
-    let y = || put("/mcpServers/y", json!({"url": "https://x"}));
-    for text in [
-        "", " \n", "{}", "{ }", "{\n}", "{\n\n}\n", "{\"a\":1}", "{\"mcpServers\":{}}", "{ \"mcpServers\": { \"a\": {} } }\n",
-        "{\"mcpServers\":{\"a\":{\"command\":\"b\",\"args\":[]}},\"z\":1}",
-        "{\n\t\"mcpServers\": {\n\t\t\"a\": {\n\t\t\t\"command\": \"z\"\n\t\t}\n\t},\n\t\"z\": 1\n}",
-        "{\r\n    \"mcpServers\": {}\r\n}\r\n", "\u{feff}{\n    \"mcpServers\": {\n    }\n}",
+fn refuses_what_is_not_utf8() {
+    faults(Document::parse(Format::Json, b"{\n \"\xc3\xa9\xff\"}".into()), (2, 4), "not valid UTF-8");
+    faults(Document::parse(Format::Json, b"\xff\xfe{\0}\0".into()), (0, 0), "UTF-16");
+}
+
+#[test]
+fn finds_columns_in_characters_after_a_byte_order_mark() {
+    for (format, text, place) in [
+        (Format::Json, "\u{feff}{\"é\": {}, \"x\": 1}", (1, 11)),
+        (Format::Jsonc, "// é\r\n{\"é\": 1, /* é */ \"x\": 1}", (2, 18)),
+        (Format::Toml, "a = 'é'\n[x] # c\n", (2, 1)),
     ] {
-        eprintln!("--- {text:?}\n{}", traceless(Format::Json, text, &[x(), y()]));
+        let document = Document::parse(format, text.into()).unwrap();
+        assert_eq!(document.place(&at("/x")).unwrap_or_default(), place, "{text:?}");
+        assert_eq!(document.bytes(), text.as_bytes());
     }
-    for text in [
-        "// hi\n", "/* c */ {} // d", "{ /* c */ }", "{ // c\n}", "{\n  \"a\": 1, // one\n  // \"b\": 2,\n}\n",
-        "{\n  \"mcpServers\": {\n    // none yet\n  },\n  /* z */\n}\n",
-        "{\"a\": 1 // one\n /* two */ , \"mcpServers\": { \"b\": 1 /* q */ , } }",
+}
+
+#[test]
+fn a_blank_document_becomes_a_pretty_one() {
+    let value = || json!({"command": "npx", "args": ["-y", "pkg"]});
+    for (format, op, expected) in [
+        (
+            Format::Json,
+            put("/mcpServers/x", value()),
+            "{\n  \"mcpServers\": {\n    \"x\": {\n      \"command\": \"npx\",\n      \"args\": [\"-y\", \"pkg\"]\n    }\n  }\n}\n",
+        ),
+        (
+            Format::Toml,
+            put("/mcp_servers/x", value()),
+            "[mcp_servers.x]\ncommand = \"npx\"\nargs = [\"-y\", \"pkg\"]\n",
+        ),
     ] {
-        eprintln!("--- {text:?}\n{}", traceless(Format::Jsonc, text, &[x(), y()]));
+        let Edited { bytes, seams } = Document::blank(format).edit(std::slice::from_ref(&op)).unwrap();
+        assert_eq!(String::from_utf8(bytes.clone()).unwrap(), expected);
+        let pruned = Document::parse(format, bytes).unwrap().edit(&prune(&[op], &seams)).unwrap();
+        assert_eq!(pruned.bytes, b"");
+        assert!(Document::blank(format).is_hollow());
     }
-    let x = || put("/mcp_servers/x", json!({"command": "npx", "args": ["-y", "pkg"], "env": {"A": "1"}}));
-    let y = || put("/mcp_servers/y", json!({"url": "https://x"}));
-    for text in [
-        "", "\n", "a = 1", "a = 1\n", "a = 1\n\n\n", "# c", "[a]\r\nb = 1\r\n", "mcp_servers = {}\n", "mcp_servers = { a = { command = \"x\" } } # c\nz=1",
-        "[mcp_servers]\n[mcp_servers.a]\nb = 1 # c\n# d = 1\n\n# other\n[other]\nz = 1\n", "mcp_servers.a.command = \"q\"\nz = 1\n[b]\n",
-        "[mcp_servers.a]\nx=1\n[other]\n[mcp_servers.a.env]\nB=\"1\"\n# about z\n[z]\n",
-        "[mcp_servers]\na = { command = \"q\" }\n[b]\n",
+}
+
+#[test]
+fn knows_a_hollow_file() {
+    for (format, text, is_hollow) in [
+        (Format::Json, " \r\n", true),
+        (Format::Json, "\u{feff}{ \n }\n", true),
+        (Format::Json, "[]", true),
+        (Format::Json, "{\"a\": {}}", false),
+        (Format::Json, "0", false),
+        (Format::Jsonc, "{ // mine\n}", false),
+        (Format::Toml, "\n", true),
+        (Format::Toml, "# mine\n", false),
+        (Format::Toml, "[a]\n", false),
     ] {
-        eprintln!("--- {text:?}\n{}", traceless(Format::Toml, text, &[x(), y()]));
+        assert_eq!(Document::parse(format, text.into()).unwrap().is_hollow(), is_hollow, "{text:?}");
     }
-    let x = || put("/mcp_servers/[name=x]", json!({"name": "x", "command": "npx", "args": ["-y", "pkg"], "env": {"A": "1"}}));
-    let y = || put("/off/[=x]", json!("x"));
-    for text in [
-        "", "\n", "a = 1", "a = 1\n", "mcp_servers = []\noff = []\n", "mcp_servers = [\n  {name = \"a\"}, # c\n]\noff = [\n  \"a\"\n]",
-        "[[mcp_servers]]\nname = \"a\"\n[mcp_servers.env]\nA = 1\n[[mcp_servers]]\nname = \"b\"\n[z]\noff = []\n",
-    ] {
-        eprintln!("--- {text:?}\n{}", traceless(Format::Toml, text, &[x(), y()]));
+}
+
+#[test]
+fn an_item_must_carry_its_name() {
+    let op = put("/list/[name=x]", json!({"name": "y"}));
+    faults(Document::blank(Format::Json).edit(&[op]), (0, 0), "does not carry that name");
+    let op = put("/off/[=x]", json!("y"));
+    faults(Document::blank(Format::Toml).edit(&[op]), (0, 0), "does not carry that name");
+}
+
+#[test]
+fn all_changes_of_an_edit_see_the_ones_before() {
+    for format in [Format::Json, Format::Jsonc, Format::Toml] {
+        let ops = [
+            put("/m/a/command", json!("a")),
+            put("/m/b", json!({"command": "b", "env": {"X": "1"}})),
+            put("/m/b/env/Y", json!("2")),
+            put("/m/b/command", json!("c")),
+            Op::Drop { at: at("/m/a/command") },
+            put("/m/c", json!({})),
+            Op::Drop { at: at("/m/c") },
+            put("/list/[name=x]/command", json!("z")),
+        ];
+        let bytes = Document::blank(format).edit(&ops).unwrap().bytes;
+        let value = Document::parse(format, bytes).unwrap().get(&Pointer::root()).unwrap().unwrap();
+        assert_eq!(value["m"]["b"], json!({"command": "c", "env": {"X": "1", "Y": "2"}}));
+        assert_eq!(value["list"], json!([{"name": "x", "command": "z"}]));
     }
 }

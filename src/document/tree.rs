@@ -366,7 +366,8 @@ impl<'t> Container<'t> {
     fn find<D: Dialect>(&self, dialect: D, steps: &[Step]) -> Found {
         let Some(step) = steps.first() else { return Found::Nothing };
         if self.is_list {
-            let hit = |item: &Item<'_>| item.value.read(dialect).is_ok_and(|item| model::matches(step, &item));
+            let hit =
+                |item: &Item<'_>| item.value.read(dialect).is_ok_and(|item| model::matches(step, &item));
             return self.items.iter().position(hit).map_or(Found::Nothing, |index| Found::At(index, 1));
         }
         let mut below = Vec::new();

@@ -25,6 +25,7 @@ pub struct Manifest {
     pub include: Vec<String>,
     /// Texts for `${var:NAME}`. Built in are `${home}`, `${manifest_dir}`, `${host}`, `${os}` and `${user}`.
     #[serde(default)]
+    #[schemars(with = "IndexMap<String, Scalar>")]
     pub vars: IndexMap<String, String>,
     /// Where secrets are kept, for `${secret:NAME}`. The values themselves never stand in a manifest.
     #[serde(default)]
@@ -68,7 +69,11 @@ pub struct SecretSource {
     pub env: Option<String>,
     /// A program and its arguments that print it; no shell is involved.
     #[serde(default)]
-    #[schemars(length(min = 1), example = ["op", "read", "op://Work/mcp/token"])]
+    #[schemars(
+        with = "Option<Vec<Scalar>>",
+        length(min = 1),
+        example = ["op", "read", "op://Work/mcp/token"]
+    )]
     pub command: Option<Vec<String>>,
     /// A file that holds it and nothing else, readable by its owner only.
     #[serde(default)]
@@ -90,8 +95,9 @@ pub struct Server {
     #[serde(default)]
     #[schemars(example = &"npx")]
     pub command: Option<String>,
-    /// Its arguments.
+    /// Its arguments. Numbers and truth values are taken as they are written.
     #[serde(default)]
+    #[schemars(with = "Vec<Scalar>", example = ["-y", "@modelcontextprotocol/server-memory"])]
     pub args: Vec<String>,
     /// Its environment variables. Numbers and truth values are written as text.
     #[serde(default)]
@@ -184,9 +190,11 @@ pub struct Package {
     pub registry: Option<String>,
     /// The version to run.
     #[serde(default)]
+    #[schemars(with = "Option<Scalar>", example = &"2025.4.8")]
     pub version: Option<String>,
     /// Arguments for the server, after the package.
     #[serde(default)]
+    #[schemars(with = "Vec<Scalar>")]
     pub args: Vec<String>,
 }
 
@@ -198,11 +206,14 @@ pub struct Source {
     pub git: String,
     /// A tag, a branch, a commit, or `latest`.
     #[serde(default)]
+    #[schemars(with = "Option<Scalar>")]
     pub version: Option<String>,
     /// Programs with their arguments that build it, in order.
     #[serde(default)]
+    #[schemars(with = "Vec<Vec<Scalar>>", example = [["npm", "ci"]])]
     pub build: Vec<Vec<String>>,
     /// The program with its arguments that runs it.
+    #[schemars(with = "Vec<Scalar>", length(min = 1), example = ["node", "dist/index.js"])]
     pub run: Vec<String>,
 }
 

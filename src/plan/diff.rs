@@ -13,7 +13,7 @@ use crate::document::{Document, Edited, Fault, Format, Op, Seam};
 use crate::manifest::model::{Drift, Unmanaged};
 
 /// Everything that is wanted of one file: the desired side of its plan.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Wishes {
     /// The file, as configured: the key of its record in the ledger.
     pub path: PathBuf,
@@ -22,7 +22,6 @@ pub struct Wishes {
     /// What each client block wants; empty when only the ledger knows the file.
     pub wishes: Vec<Wish>,
     /// Client blocks that could not be resolved: what is theirs stays untouched.
-    #[serde(default)]
     pub frozen: Vec<String>,
 }
 

@@ -78,7 +78,7 @@ pub fn adopt(system: &dyn System, loaded: &Loaded, plan: &Plan, asked: bool) -> 
     }
     let mut edits = Vec::new();
     for (unit, ops) in loaded.units.iter().zip(ops).filter(|(_, ops)| !ops.is_empty()) {
-        let before = unit.file.bytes().to_vec();
+        let before = unit.file.text.clone().into_bytes();
         let name = &unit.file.name;
         let edited = Document::parse(Format::Yaml, before.clone())
             .and_then(|document| document.edit(&ops))

@@ -1,10 +1,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::base::{Diagnostic, Glob};
+use crate::base::{Diagnostic, Glob, Place};
 use crate::clients::catalog;
 use crate::desired::Unit;
-use crate::manifest::{self, On};
+use crate::manifest::{self, On, Parsed};
 use crate::system::System;
 
 /// A manifest with everything it includes.
@@ -41,44 +41,61 @@ pub enum Care {
 /// Reads a manifest and everything it includes, and checks them together.
 pub fn load(system: &dyn System, path: &Path, care: Care) -> Loaded {
     let mut loaded = Loaded { path: path.to_owned(), units: Vec::new(), diagnostics: Vec::new() };
-    let mut seen = BTreeSet::new();
-    read_unit(system, path, care, &mut seen, &mut loaded);
-    let parsed: Vec<_> = loaded.units.iter().map(|unit| (unit.file.clone(), &unit.manifest)).collect();
+    let mut reading = Reading { system, care, seen: BTreeSet::new(), files: Vec::new(), problems: Vec::new() };
+    reading.read(path);
+    let (paths, mut parsed): (Vec<PathBuf>, Vec<Parsed>) = reading.files.into_iter().unzip();
     let found = manifest::check(&parsed, catalog::ids());
+    for (path, parsed) in paths.into_iter().zip(&mut parsed) {
+        loaded.diagnostics.append(&mut parsed.diagnostics);
+        if let (Some(file), Some(manifest)) = (parsed.file.clone(), parsed.manifest.take()) {
+            let dir = path.parent().unwrap_or(Path::new("/")).to_owned();
+            loaded.units.push(Unit { file, manifest, path, dir });
+        }
+    }
+    loaded.diagnostics.append(&mut reading.problems);
     loaded.diagnostics.extend(found);
     loaded
 }
 
-fn read_unit(system: &dyn System, path: &Path, care: Care, seen: &mut BTreeSet<PathBuf>, loaded: &mut Loaded) {
-    if !seen.insert(path.to_owned()) {
-        return;
-    }
-    let name = super::shown(system, path);
-    let bytes = match read_bounded(system, path) {
-        Ok(bytes) => bytes,
-        Err(problem) => return loaded.diagnostics.push(problem),
-    };
-    let parsed = match care {
-        Care::Quick => manifest::parse(&name, bytes),
-        Care::Full => manifest::parse_fully(&name, bytes),
-    };
-    loaded.diagnostics.extend(parsed.diagnostics);
-    let (Some(file), Some(manifest)) = (parsed.file, parsed.manifest) else { return };
-    let dir = path.parent().unwrap_or(Path::new("/")).to_owned();
-    let includes = manifest.include.clone();
-    loaded.units.push(Unit { file: file.clone(), manifest, path: path.to_owned(), dir: dir.clone() });
-    for (index, pattern) in includes.iter().enumerate() {
-        let found = matching(system, &dir, pattern);
-        if found.is_empty() {
-            let place = file.place(&format!("/include/{index}"), On::Value);
-            loaded.diagnostics.push(
-                Diagnostic::error("include-nothing", format!("no file matches `{pattern}`"))
-                    .at(place)
-                    .hint("a missing include would prune its servers, so it is an error; create the file or remove the line"),
-            );
+/// Files as they are read, the main one first.
+struct Reading<'a> {
+    system: &'a dyn System,
+    care: Care,
+    seen: BTreeSet<PathBuf>,
+    files: Vec<(PathBuf, Parsed)>,
+    problems: Vec<Diagnostic>,
+}
+
+impl Reading<'_> {
+    fn read(&mut self, path: &Path) {
+        if !self.seen.insert(path.to_owned()) {
+            return;
         }
-        for path in found {
-            read_unit(system, &path, care, seen, loaded);
+        let system = self.system;
+        let name = super::shown(system, path);
+        let bytes = match read_bounded(system, path) {
+            Ok(bytes) => bytes,
+            Err(problem) => return self.problems.push(problem),
+        };
+        let parsed = match self.care {
+            Care::Quick => manifest::parse(&name, bytes),
+            Care::Full => manifest::validate_fully(&name, bytes),
+        };
+        let file = parsed.file.clone();
+        let includes = parsed.manifest.as_ref().map(|manifest| manifest.include.clone()).unwrap_or_default();
+        self.files.push((path.to_owned(), parsed));
+        let dir = path.parent().unwrap_or(Path::new("/"));
+        for (index, pattern) in includes.iter().enumerate() {
+            let found = matching(system, dir, pattern);
+            if let (true, Some(file)) = (found.is_empty(), &file) {
+                let place = file.place(&format!("/include/{index}"), On::Value);
+                self.problems.push(
+                    Diagnostic::error("include-nothing", format!("no file matches `{pattern}`"))
+                        .at(place)
+                        .hint("a missing include would prune its servers, so it is an error; create the file or remove the line"),
+                );
+            }
+            found.iter().for_each(|path| self.read(path));
         }
     }
 }
@@ -97,8 +114,9 @@ fn read_bounded(system: &dyn System, path: &Path) -> Result<Vec<u8>, Diagnostic>
     if meta.kind != crate::system::Kind::File {
         return Err(Diagnostic::error("unreadable-manifest", format!("`{name}` is not a file")));
     }
-    if meta.len > manifest::MAX_BYTES as u64 {
-        return Err(manifest::too_large(&name, meta.len));
+    if meta.len > manifest::tree::MAX_BYTES as u64 {
+        let message = format!("`{name}` is {} MB large; a manifest has at most 4 MB", meta.len >> 20);
+        return Err(Diagnostic::error("too-big", message).at(Place::file(&name)).hint("split it with `include`"));
     }
     system.read(&real).map_err(unreadable)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::base::{Diagnostic, Fingerprint, Place};
 use crate::document::{Document, Format};
 use crate::plan::{Observed, State};
-use crate::system::{Kind, System};
+use crate::system::{Kind, Quiet, System};
 
 /// The largest client file that is read, in bytes.
 const MAX_BYTES: u64 = 256 << 20;
@@ -73,7 +73,7 @@ pub fn observe(system: &dyn System, path: &Path, format: Format) -> Observed {
             Err(fault) => fault,
         };
         let is_torn = attempt < 5
-            && (system.is_open_for_writing(&real).unwrap_or(false) || recently_written(system, &meta));
+            && (matches!(system.lease(&real), Ok(Quiet::Busy)) || recently_written(system, &meta));
         if is_torn {
             system.sleep(Duration::from_millis(20));
             continue;

@@ -39,7 +39,7 @@ impl Secrets {
     /// The text with a literal secret in it replaced by a reference.
     fn shield(&mut self, server: &str, key: &str, text: &Text) -> String {
         let plain = manifest_text(text);
-        let [Part::Literal(literal)] = text.0.as_slice() else { return plain };
+        let Some(literal) = text.literal() else { return plain };
         if !mask::looks_secret(key, literal) {
             return plain;
         }
@@ -91,7 +91,7 @@ fn escape(text: &str) -> String {
 }
 
 fn manifest_text(text: &Text) -> String {
-    text.0
+    text.parts()
         .iter()
         .map(|part| match part {
             Part::Literal(literal) => escape(literal),
@@ -174,9 +174,9 @@ mod tests {
 
     fn stdio(args: &[&str], env: &[(&str, &str)]) -> Launch {
         Launch::Stdio {
-            command: Text::literal("npx"),
-            args: args.iter().map(|arg| Text::literal(arg)).collect(),
-            env: env.iter().map(|(key, text)| ((*key).to_owned(), Text::literal(text))).collect(),
+            command: Text::from("npx"),
+            args: args.iter().map(|arg| Text::from(*arg)).collect(),
+            env: env.iter().map(|(key, text)| ((*key).to_owned(), Text::from(*text))).collect(),
             cwd: None,
         }
     }

@@ -61,7 +61,7 @@ pub fn save_json<T: Serialize>(
 }
 
 /// What [`save_json`] writes.
-pub(super) fn json_text<T: Serialize>(
+pub fn json_text<T: Serialize>(
     path: &Path,
     format_version: u32,
     value: &T,

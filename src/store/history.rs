@@ -38,6 +38,18 @@ pub enum Result {
     Undone,
 }
 
+impl Result {
+    /// As it is shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Partly => "partly",
+            Self::RolledBack => "rolled back",
+            Self::Undone => "undone",
+        }
+    }
+}
+
 impl Store {
     /// All runs, oldest first. Lines that are torn or from a later format are left out.
     pub fn history(&self, system: &dyn System) -> std::result::Result<Vec<Entry>, FileError> {

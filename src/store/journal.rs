@@ -81,8 +81,8 @@ pub struct Commit {
     pub state: Vec<StateFile>,
     /// The run's backup.
     pub backup: Option<Backup>,
-    /// The run's line in the history.
-    pub history: Entry,
+    /// The run's line in the history; none if it changed nothing.
+    pub history: Option<Entry>,
 }
 
 /// A file of the state directory.

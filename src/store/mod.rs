@@ -23,7 +23,7 @@ mod time;
 use std::path::{Path, PathBuf};
 
 pub use backups::{Backup, BackedUp, Before, Saved};
-pub use files::{load_json, save_json, write_file};
+pub use files::{json_text, load_json, save_json, write_file};
 pub use history::{Entry, Result as RunResult};
 pub use journal::{Commit, Dirs, Header, JournalFile, Line, Journal, Round, StateFile};
 pub use lock::{Holder, LockError, StateLock};

@@ -43,9 +43,8 @@ fn drops(ops: &[Op], seams: &[Seam]) -> Vec<Op> {
 }
 
 fn again(format: Format, bytes: &[u8]) -> Document {
-    Document::parse(format, bytes.to_vec()).unwrap_or_else(|fault| {
-        panic!("an edit made {:?}: {fault:?}", String::from_utf8_lossy(bytes))
-    })
+    Document::parse(format, bytes.to_vec())
+        .unwrap_or_else(|fault| panic!("an edit made {:?}: {fault:?}", String::from_utf8_lossy(bytes)))
 }
 
 fn leaves_alone_what_is_not_asked_for(sample: &Sample) -> Result<(), TestCaseError> {
@@ -65,7 +64,12 @@ fn pruning_what_was_added_leaves_no_trace(sample: &Sample) -> Result<(), TestCas
     for op in drops(&ops, &[]).into_iter().rev().chain(drops(&[], &seams)) {
         bytes = again(sample.format, &bytes).edit(&[op]).map_err(refused)?.bytes;
     }
-    prop_assert_eq!(String::from_utf8_lossy(&bytes), sample.text.as_str(), "in single steps from {:?}", between);
+    prop_assert_eq!(
+        String::from_utf8_lossy(&bytes),
+        sample.text.as_str(),
+        "in single steps from {:?}",
+        between
+    );
     Ok(())
 }
 

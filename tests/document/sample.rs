@@ -29,8 +29,10 @@ pub fn sample(format: Format) -> impl Strategy<Value = Sample> {
     (others, proptest::option::of(entries), dice).prop_map(move |(others, entries, dice)| {
         let mut root: Map<String, Value> = others.into_iter().collect();
         if let Some(entries) = entries {
-            let servers: Map<String, Value> =
-                entries.into_iter().map(|(key, value)| (key, json!({ "command": "x", "v": value }))).collect();
+            let servers: Map<String, Value> = entries
+                .into_iter()
+                .map(|(key, value)| (key, json!({ "command": "x", "v": value })))
+                .collect();
             root.insert(root_key(format).to_owned(), servers.into());
         }
         let mut writer = Writer { format, dice, next: 0, out: String::new(), comments: 0 };

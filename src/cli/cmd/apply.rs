@@ -3,7 +3,6 @@ use std::path::PathBuf;
 use super::super::args::Format;
 use super::super::failure::Failure;
 use super::super::session::Session;
-use super::super::show;
 use crate::plan::{Action, Options, Plan, SavedPlan};
 use crate::clients::catalog;
 use crate::reconcile::{self, Applied, Site};
@@ -47,7 +46,7 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     if args.format == Format::Text {
         session.notes(&plan.notes);
         if !session.out.quiet {
-            super::plan::print(session, &plan, "apply, now");
+            super::plan::print(session, &plan, "");
         }
     }
     let has_work = plan.has_changes() || plan.counts().record > 0 || plan.steps().any(|step| step.action == Action::Forget);

@@ -10,7 +10,7 @@ pub struct Args {
 }
 
 pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
-    let text = manifest::explain(&args.path).map_err(|problem| Failure::Usage {
+    let text = manifest::explain::explain(&args.path).map_err(|problem| Failure::Usage {
         message: problem.message,
         hint: problem.hint.unwrap_or_else(|| "`mcpkeel explain` lists the fields".to_owned()),
     })?;

@@ -19,7 +19,7 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         .map_err(|error| Failure::failed(format!("`{name}` cannot be read: {error}")))?;
     let parsed = manifest::parse(&name, bytes);
     let Some(file) = parsed.file else { return Err(Failure::Invalid(parsed.diagnostics)) };
-    let tidy = manifest::format(&file.text).map_err(|problem| Failure::Invalid(vec![problem]))?;
+    let tidy = manifest::fmt::format(&file.text).map_err(|problem| Failure::Invalid(vec![*problem]))?;
     if tidy == file.text {
         session.out.say(format!("{name} is in order"));
         return Ok(0);

@@ -8,6 +8,6 @@ use crate::manifest;
 pub struct Args {}
 
 pub fn run(session: &mut Session<'_>, _: &Args) -> Result<u8, Failure> {
-    session.out.raw(&manifest::schema_text());
+    session.out.raw(&manifest::schema::text());
     Ok(0)
 }

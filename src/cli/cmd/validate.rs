@@ -40,8 +40,8 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         problem.is_error() || args.strict && problem.severity == Severity::Warning
     });
     match args.format {
-        Shape::Json => session.out.data(diagnostics::json(&found).to_string()),
-        Shape::Sarif => session.out.data(diagnostics::sarif(&found).to_string()),
+        Shape::Json => session.out.data(diagnostics::json(&found)),
+        Shape::Sarif => session.out.data(diagnostics::sarif(&found, env!("CARGO_PKG_VERSION"))),
         Shape::Markdown => session.out.data(diagnostics::markdown(&found)),
         Shape::Text => print(session, &found, &loaded),
     }

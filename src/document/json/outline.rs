@@ -188,9 +188,7 @@ fn sketch(text: &str, node: ast::Value<'_>, places: &[&[Step]]) -> Value {
             };
             object.properties.into_iter().map(member).collect()
         }
-        ast::Value::Array(list) if !places.is_empty() => {
-            list.elements.into_iter().map(Value::from).collect()
-        }
+        ast::Value::Array(list) if !places.is_empty() => list.elements.into_iter().map(Value::from).collect(),
         other => text.get(other.range().start..other.range().end).unwrap_or_default().into(),
     }
 }

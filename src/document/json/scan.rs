@@ -134,7 +134,8 @@ impl Scan<'_> {
             Some(b'-' | b'0'..=b'9') => self.number(),
             _ => {
                 let rest = &self.bytes[self.at..];
-                let word = ["true", "false", "null"].into_iter().find(|word| rest.starts_with(word.as_bytes()));
+                let word =
+                    ["true", "false", "null"].into_iter().find(|word| rest.starts_with(word.as_bytes()));
                 let Some(word) = word else { return Err(self.slip("expected a value")) };
                 self.at += word.len();
                 self.boundary()

@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 use super::locate::{self, Spot, locate};
 use super::scan::{Expr, Kind, Seg, expressions};
 use super::{
-    Fault, Node, Op, Place, Pointer, SPACE, Seam, Slip, Step, Style, Toml, comments_of, model, newline, remember, write,
+    Fault, Node, Op, Place, Pointer, SPACE, Seam, Slip, Step, Style, Toml, comments_of, model, newline,
+    remember, write,
 };
 use crate::document::tree::made;
 
@@ -72,9 +73,11 @@ impl Sheet<'_> {
             Spot::Misfit { .. } | Spot::Missing { .. } => Ok(self.text.to_owned()),
             Spot::Table(path) => {
                 let own = |expr: &Expr| expr.path.starts_with(&path);
-                let is_empty = self.exprs.iter().filter(|expr| own(expr)).all(|expr| {
-                    expr.kind == Kind::Table && expr.path == path
-                });
+                let is_empty = self
+                    .exprs
+                    .iter()
+                    .filter(|expr| own(expr))
+                    .all(|expr| expr.kind == Kind::Table && expr.path == path);
                 let made = was.is_none() && is_empty && !path.is_empty();
                 Ok(if made { self.without(own) } else { self.text.to_owned() })
             }
@@ -208,11 +211,14 @@ impl Sheet<'_> {
                 let pairs = self.exprs.iter().take_while(|expr| !expr.is_header()).count();
                 pairs.checked_sub(1)
             }
-            None => self.exprs.iter().rposition(|expr| !expr.is_header() && expr.path.starts_with(path)),
+            // Dotted keys in the section of an outer table.
+            None => self.exprs.iter().rposition(|expr| {
+                !expr.is_header() && expr.section < path.len() && expr.path.starts_with(path)
+            }),
         };
         if let Some(last) = body {
             let last = &self.exprs[last];
-            let section = if last.is_header() { path.len() } else { last.section.min(path.len()) };
+            let section = if last.is_header() { path.len() } else { last.section };
             let line = self.pair(&[&path[section..], key].concat(), value)?;
             return Ok(self.insert_line(last.next, &format!("{}{line}", self.indent(last))));
         }

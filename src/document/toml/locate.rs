@@ -36,7 +36,8 @@ pub(super) fn locate(text: &str, exprs: &[Expr], at: &Pointer) -> Result<Spot, S
                     return Ok(Spot::Misfit { path, depth });
                 }
                 let hits = elements(exprs, &path).filter(|element| {
-                    let name: Vec<Seg> = element.path.iter().cloned().chain([Seg::Key(key.clone())]).collect();
+                    let name: Vec<Seg> =
+                        element.path.iter().cloned().chain([Seg::Key(key.clone())]).collect();
                     pair(exprs, &name).is_some_and(|found| reads(text, &exprs[found], is))
                 });
                 let hits: Vec<&Expr> = hits.take(2).collect();

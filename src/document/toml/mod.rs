@@ -43,8 +43,7 @@ impl Dialect for Toml {
     }
 
     fn read(self, text: &str) -> Result<Value, Slip> {
-        let value: toml_edit::Value =
-            text.parse().map_err(|_| Slip::new(0, "this is not a TOML value"))?;
+        let value: toml_edit::Value = text.parse().map_err(|_| Slip::new(0, "this is not a TOML value"))?;
         Ok(plain(&value))
     }
 

@@ -47,7 +47,9 @@ pub(super) fn inline(value: &Value, style: &Style) -> Result<String, Slip> {
     let gap = format!(",{}", style.gap());
     Ok(match value {
         Value::Null => return Err(Slip::new(0, "TOML has no way to write null")),
-        Value::Number(number) if number.as_f64().is_none() || (number.is_u64() && number.as_i64().is_none()) => {
+        Value::Number(number)
+            if number.as_f64().is_none() || (number.is_u64() && number.as_i64().is_none()) =>
+        {
             return Err(Slip::new(0, format!("TOML has no way to write the number {number}")));
         }
         Value::Bool(_) | Value::Number(_) => value.to_string(),

@@ -106,7 +106,5 @@ fn split_comments<'a>(trivia: &'a str, out: &mut Vec<&'a str>) {
 
 /// Whether a line comment is still open at the end of this.
 pub(super) fn ends_open<D: Dialect>(dialect: D, trivia: &str) -> bool {
-    comments_of(dialect, trivia).last().is_some_and(|last| {
-        !last.starts_with("/*") && trivia.ends_with(last)
-    })
+    comments_of(dialect, trivia).last().is_some_and(|last| !last.starts_with("/*") && trivia.ends_with(last))
 }

@@ -1,0 +1,323 @@
+//! One layout for every manifest: two spaces, no trailing space, no double blank lines.
+//!
+//! Invariant: a formatted text has the same values, comments, anchors, quotes and order, confirmed by
+//! reading it again; formatting it once more changes nothing. When that cannot be confirmed, the text
+//! stays as it is and the caller hears why.
+//!
+//! Lines move, they are not rebuilt: [`layout`] finds how far each one moves, [`written`] moves it.
+
+use granit_parser::{Event, Parser, ScalarStyle, Scanner, StrInput, TokenType};
+
+use super::tree;
+use crate::base::{Diagnostic, Place};
+
+/// The formatted text.
+pub fn format(text: &str) -> Result<String, Box<Diagnostic>> {
+    let (_, problems) = tree::read(text);
+    if let Some(problem) = problems.into_iter().next() {
+        let line = text.get(..problem.span.start).map_or(1, |before| before.matches('\n').count() + 1);
+        let place = Place { line: line as u32, column: 1, ..Place::file("") };
+        let message = format!("Cannot be formatted: {}", problem.message);
+        return Err(Box::new(Diagnostic::error(problem.code, message).at(place)));
+    }
+    let formatted = once(text);
+    if formatted == text {
+        return Ok(formatted);
+    }
+    let same = events(text).is_some_and(|events| Some(events) == self::events(&formatted));
+    if same && once(&formatted) == formatted {
+        return Ok(formatted);
+    }
+    let message = "This file cannot be formatted without a risk to what it says.";
+    Err(Box::new(Diagnostic::warning("not-formatted", message).hint("it is left as it is; nothing else is wrong with it")))
+}
+
+fn once(text: &str) -> String {
+    let (bom, body) = match text.strip_prefix('\u{feff}') {
+        Some(body) => ("\u{feff}", body),
+        None => ("", text),
+    };
+    let end = if body.contains("\r\n") { "\r\n" } else { "\n" };
+    let body = body.replace("\r\n", "\n");
+    let lines: Vec<&str> = body.lines().collect();
+    let plan = layout(&body, &lines);
+    format!("{bom}{}", written(&lines, &plan, end))
+}
+
+/// What a parser makes of a text: everything but places.
+fn events(text: &str) -> Option<Vec<String>> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let options = granit_parser::options! { emit_anchor_events: true, max_buffered_comment_events: 100_000 };
+    let mut all = Vec::new();
+    let mut comments = Vec::new();
+    for event in Parser::new_from_str_with_options(text, options) {
+        match event.ok()?.0 {
+            Event::Comment(text, _) => comments.push(text.trim_end().to_owned()),
+            event => all.push(format!("{event:?}")),
+        }
+    }
+    all.append(&mut comments);
+    Some(all)
+}
+
+/// How a line moves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Move {
+    /// Blank, outside texts.
+    Blank,
+    /// To this column, with every `-` at its start followed by one space.
+    To(usize),
+    /// By so many columns; part of a text or of a list or map in brackets.
+    By(isize),
+    /// Exactly as it is: inside a quoted text.
+    Keep,
+    /// Inside a block text: by so many columns, trailing space kept.
+    Block(isize),
+    /// A comment on its own: where its neighbours go.
+    Comment,
+}
+
+/// An open list or map in block style.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    old: usize,
+    new: usize,
+    is_list: bool,
+    /// A list whose dashes stand under the key: the parser does not open it by itself.
+    is_flush: bool,
+}
+
+struct Plan {
+    moves: Vec<Move>,
+    /// For each line with structure, the open blocks after it: old and new columns, outermost first.
+    blocks: Vec<Vec<(usize, usize)>>,
+}
+
+fn layout(body: &str, lines: &[&str]) -> Plan {
+    let mut plan = Plan {
+        moves: lines.iter().map(|line| first_guess(line)).collect(),
+        blocks: vec![Vec::new(); lines.len()],
+    };
+    let mut open: Vec<Open> = Vec::new();
+    let mut flow = 0_usize;
+    // The last line with structure, the new column of what follows its last dash, and how far it moves.
+    let (mut line, mut after_dash, mut shift) = (usize::MAX, None, 0_isize);
+    for token in Scanner::new(StrInput::new(body)).map_while(Result::ok) {
+        let (span, kind) = token.into_parts();
+        let (at, old) = (span.start.line().saturating_sub(1), span.start.col());
+        if at >= lines.len() {
+            continue;
+        }
+        let is_first = lines[at].chars().take(old).all(|c| c == ' ' || c == '\t');
+        if line != at {
+            after_dash = None;
+        }
+        match &kind {
+            TokenType::BlockSequenceStart | TokenType::BlockMappingStart => {
+                let new = match open.last() {
+                    _ if after_dash.is_some() => after_dash.unwrap_or_default(),
+                    None => 0,
+                    Some(parent) => parent.new + 2,
+                };
+                let is_list = matches!(kind, TokenType::BlockSequenceStart);
+                open.push(Open { old, new, is_list, is_flush: false });
+                continue;
+            }
+            TokenType::BlockEnd => {
+                close_flush(&mut open);
+                open.pop();
+                continue;
+            }
+            TokenType::Key if flow == 0 => close_flush(&mut open),
+            TokenType::BlockEntry if flow == 0 && open.last().is_none_or(|top| !top.is_list) => {
+                let new = open.last().map_or(0, |parent| parent.new + 2);
+                open.push(Open { old, new, is_list: true, is_flush: true });
+            }
+            _ => {}
+        }
+        let column = match (&kind, open.last()) {
+            (TokenType::DocumentStart | TokenType::DocumentEnd, _) | (_, None) => 0,
+            (TokenType::BlockEntry | TokenType::Key, Some(top)) => top.new,
+            // A value on a line of its own.
+            (_, Some(top)) => top.new + 2,
+        };
+        if flow == 0 && is_first && !matches!(kind, TokenType::Comment(_) | TokenType::Value | TokenType::StreamEnd) {
+            let is_structure = matches!(kind, TokenType::BlockEntry | TokenType::Key) || plan.moves[at] == Move::Comment;
+            if is_structure || line != at {
+                plan.moves[at] = Move::To(column);
+                plan.blocks[at] = open.iter().map(|open| (open.old, open.new)).collect();
+                line = at;
+                shift = column as isize - old as isize;
+            }
+        }
+        if matches!(kind, TokenType::BlockEntry) && flow == 0 {
+            line = at;
+            after_dash = open.last().map(|top| top.new + 2);
+        }
+        match kind {
+            TokenType::FlowSequenceStart | TokenType::FlowMappingStart => flow += 1,
+            TokenType::FlowSequenceEnd | TokenType::FlowMappingEnd => flow = flow.saturating_sub(1),
+            _ => {}
+        }
+        if flow > 0 || matches!(kind, TokenType::FlowSequenceEnd | TokenType::FlowMappingEnd) {
+            plan.brackets(at, lines, shift, is_first);
+        }
+        if let TokenType::Scalar(style, _) = kind {
+            plan.text(lines, at, span.end.line().saturating_sub(1), span.end.col(), style, open.last(), shift, flow > 0);
+        }
+    }
+    plan
+}
+
+fn close_flush(open: &mut Vec<Open>) {
+    if open.last().is_some_and(|top| top.is_flush) {
+        open.pop();
+    }
+}
+
+fn first_guess(line: &str) -> Move {
+    match line.trim_start().chars().next() {
+        None => Move::Blank,
+        _ => Move::Comment,
+    }
+}
+
+impl Plan {
+    /// A line inside brackets moves with the line that opened them.
+    fn brackets(&mut self, at: usize, _: &[&str], shift: isize, is_first: bool) {
+        if is_first && self.moves[at] == Move::Comment {
+            self.moves[at] = Move::By(shift);
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn text(
+        &mut self,
+        lines: &[&str],
+        from: usize,
+        to: usize,
+        end_column: usize,
+        style: ScalarStyle,
+        top: Option<&Open>,
+        shift: isize,
+        in_brackets: bool,
+    ) {
+        let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+        // A block text ends at the start of the line after it.
+        let last = if is_block && end_column == 0 { to } else { to + 1 }.min(lines.len());
+        if from + 1 >= last {
+            return;
+        }
+        if !is_block {
+            let inner = if style == ScalarStyle::Plain { Move::By(shift) } else { Move::Keep };
+            for at in from + 1..last {
+                let is_blank = lines[at].trim().is_empty();
+                self.moves[at] = if is_blank { Move::Keep } else { inner.clone() };
+                if style != ScalarStyle::Plain && !is_blank && (!in_brackets || shift != 0) {
+                    self.moves[at] = Move::Block(shift);
+                }
+            }
+            return;
+        }
+        let indent = |line: &str| line.len() - line.trim_start_matches(' ').len();
+        let content = lines[from + 1..last].iter().find(|line| !line.trim().is_empty());
+        let header = lines[from].split(" #").next().unwrap_or_default().trim_end();
+        let is_explicit = header.ends_with(|c: char| c.is_ascii_digit())
+            || header.trim_end_matches(['-', '+']).ends_with(|c: char| c.is_ascii_digit());
+        let (old, new) = top.map_or((0, 0), |top| (top.old, top.new));
+        let shift = match content {
+            Some(line) if !is_explicit => (new + 2) as isize - indent(line) as isize,
+            _ => new as isize - old as isize,
+        };
+        for at in from + 1..last {
+            self.moves[at] = Move::Block(shift);
+        }
+    }
+}
+
+fn written(lines: &[&str], plan: &Plan, end: &str) -> String {
+    let mut out: Vec<String> = Vec::with_capacity(lines.len());
+    for (at, line) in lines.iter().enumerate() {
+        let moved = match &plan.moves[at] {
+            Move::Blank => {
+                if out.last().is_none_or(String::is_empty) && !is_text(plan, at.wrapping_sub(1)) {
+                    continue;
+                }
+                String::new()
+            }
+            Move::Keep => (*line).to_owned(),
+            Move::To(column) => one_space_dashes(line, *column),
+            Move::By(shift) => moved(line, *shift).trim_end().to_owned(),
+            Move::Block(shift) => moved(line, *shift),
+            Move::Comment => {
+                let column = comment_column(lines, plan, at);
+                format!("{:column$}{}", "", line.trim())
+            }
+        };
+        out.push(moved);
+    }
+    let is_open_text = matches!(plan.moves.last(), Some(Move::Block(_) | Move::Keep));
+    while !is_open_text && out.last().is_some_and(String::is_empty) {
+        out.pop();
+    }
+    let mut text = out.join(end);
+    if !text.is_empty() {
+        text.push_str(end);
+    }
+    text
+}
+
+fn is_text(plan: &Plan, at: usize) -> bool {
+    matches!(plan.moves.get(at), Some(Move::Block(_) | Move::Keep))
+}
+
+/// A line so many columns further right or left; a line of spaces may get shorter, not other text.
+fn moved(line: &str, shift: isize) -> String {
+    let rest = line.trim_start_matches(' ');
+    let indent = (line.len() - rest.len()) as isize + shift;
+    if rest.is_empty() && indent <= 0 {
+        return String::new();
+    }
+    format!("{:width$}{rest}", "", width = indent.max(0) as usize)
+}
+
+/// The line at a column, each dash at its start followed by one space.
+fn one_space_dashes(line: &str, column: usize) -> String {
+    let mut out = " ".repeat(column);
+    let mut rest = line.trim();
+    while let Some(after) = rest.strip_prefix("- ") {
+        out.push_str("- ");
+        rest = after.trim_start();
+    }
+    out.push_str(rest);
+    out.trim_end().to_owned()
+}
+
+/// Where a comment on a line of its own goes: with the block whose column it stands at, else with the
+/// line that follows, or with the one before when it stands deeper than that.
+fn comment_column(lines: &[&str], plan: &Plan, at: usize) -> usize {
+    let old = lines[at].len() - lines[at].trim_start().len();
+    let indent = |at: usize| lines[at].len() - lines[at].trim_start().len();
+    let structure = |at: &usize| matches!(plan.moves[*at], Move::To(_));
+    let column = |at: usize| match plan.moves[at] {
+        Move::To(column) => column,
+        _ => 0,
+    };
+    let next = (at + 1..lines.len()).find(structure);
+    let previous = (0..at).rev().find(structure);
+    if let Some(next) = next.filter(|next| indent(*next) == old) {
+        return column(next);
+    }
+    if let Some(previous) = previous {
+        let block = plan.blocks[previous].iter().rev().find(|(column, _)| *column == old);
+        if let Some((_, new)) = block {
+            return *new;
+        }
+        if next.is_none_or(|next| old > indent(next)) && old >= indent(previous) {
+            let deeper = if old > indent(previous) && next.is_some_and(|next| indent(next) > indent(previous)) { 2 } else { 0 };
+            return column(previous) + deeper;
+        }
+    }
+    next.map_or(0, column)
+}
+
