@@ -23,9 +23,9 @@ fmt:
 t *ARGS:
     cargo test {{ARGS}}
 
-# Write the generated parts of the repository anew (schema, client table)
-generate:
-    MCPKEEL_GENERATE=1 cargo test --test main generated
+# Write anew what is generated or golden (schema, client table, expected outputs); read the diff before you commit it
+bless *ARGS:
+    MCPKEEL_BLESS=1 cargo test {{ARGS}}
 
 # Licences, advisories, sources of the dependencies
 deny:

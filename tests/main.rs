@@ -2,8 +2,12 @@
 #![allow(clippy::disallowed_methods)]
 
 mod document;
+mod examples;
 mod external;
+mod floors;
 mod golden;
 mod manifest;
+mod probes;
+mod readme;
 mod support;
 mod transaction;
