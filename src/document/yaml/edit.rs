@@ -117,7 +117,8 @@ impl Batch {
                 apart || kin && (grows && old.at == new.at || !grows && beside)
             })
         };
-        one_way && remains && change.splices.iter().all(clear)
+        let apart = !self.touched.iter().any(|touched| meet(touched, &change.touched));
+        apart && one_way && remains && change.splices.iter().all(clear)
     }
 
     fn add(&mut self, change: Change) -> Vec<Seam> {

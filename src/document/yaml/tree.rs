@@ -175,14 +175,11 @@ impl<'t> Tree<'t> {
         let node = self.node(id);
         match &node.kind {
             Kind::Alias(target) => self.value(*target),
-            Kind::Scalar { text, style } => match &node.tag {
-                Some(Mark::Core(tag)) => scalar::resolve_as(tag, text),
-                _ => None,
-            }
-            .unwrap_or_else(|| match style {
-                ScalarStyle::Plain => scalar::resolve(text),
+            Kind::Scalar { text, style } => match (&node.tag, style) {
+                (Some(Mark::Core(tag)), _) => scalar::resolve_as(tag, text),
+                (_, ScalarStyle::Plain) => scalar::resolve(text),
                 _ => Value::String(text.to_string()),
-            }),
+            },
             Kind::Map { entries, .. } => {
                 let pair = |entry: &Entry| (self.key_text(entry.key), self.value(entry.value));
                 Value::Object(reparse::merged(entries.iter().map(pair).collect::<Map<_, _>>()))
@@ -458,7 +455,16 @@ impl<'t> Builder<'t> {
             let (start, end) = (self.tree.node(id).start, self.tree.node(id).end);
             let header = seek(&self.tree, self.last.max(props_end), start, &['|', '>']).unwrap_or(start);
             let end = block_scalar_end(text, header, start..end, span.indent);
-            (self.tree.nodes[id].start, self.tree.nodes[id].end) = (header, end);
+            let node = &mut self.tree.nodes[id];
+            (node.start, node.end) = (header, end);
+            // At the end of a file without a line break there is none to keep either.
+            if let Kind::Scalar { text: content, .. } = &mut node.kind
+                && end == text.len()
+                && lines::end(text, header) < end
+                && content.ends_with('\n')
+            {
+                content.to_mut().pop();
+            }
         }
         let head = self.tree.node(id).head();
         let gap = self.last;
@@ -472,7 +478,9 @@ impl<'t> Builder<'t> {
                     entry = Some((dash.unwrap_or(head), None, false));
                 }
                 Kind::Map { .. } if parent.pending.is_some() => {
-                    let colon = seek(&self.tree, gap, head.max(gap), &[':']).map(|colon| colon + 1);
+                    let colon =
+                        seek(&self.tree, gap, head.max(gap), &[':']).or_else(|| lone_colon(text, gap));
+                    let colon = colon.map(|colon| colon + 1);
                     mark = colon.unwrap_or(mark);
                     entry = Some((head, colon, false));
                 }
@@ -493,7 +501,12 @@ impl<'t> Builder<'t> {
         }
         let (start, end, flow) = (node.start, node.end, node.is_flow());
         let container = node.count().is_some();
-        self.last = self.last.max(mark).max(props_end).max(if container && !flow { start } else { end });
+        self.last = self.last.max(mark).max(props_end);
+        // A list at its key's column starts, for the parser, behind its first dash.
+        let behind_dash = self.tree.node(id).is_block() && self.tree.seek(self.last..start, &['-']).is_some();
+        if !behind_dash {
+            self.last = self.last.max(if container && !flow { start } else { end });
+        }
 
         let Some((place, colon, explicit)) = entry else {
             self.tree.root = Some(id);
@@ -577,6 +590,13 @@ impl<'t> Builder<'t> {
         node.height = open.height;
         self.count(open.id)
     }
+}
+
+/// The colon right behind a key, for a value that was not written.
+fn lone_colon(text: &str, at: usize) -> Option<usize> {
+    let rest = lines::slice(text, at..text.len());
+    let blanks = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+    lines::slice(text, at + blanks..text.len()).starts_with(':').then_some(at + blanks)
 }
 
 /// Where a member ends.
