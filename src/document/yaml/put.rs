@@ -275,7 +275,7 @@ fn grow_block(tree: &Tree<'_>, spot: &Spot, id: Id, member: &Member, style: Styl
             return Err(tree.fault(last, message));
         }
         return Ok(match before_last {
-            Some(end) => below(text, lines::end(text, end), &new, column),
+            Some(end) => below(text, past_comments(tree, lines::end(text, end), column + 1), &new, column),
             None => {
                 let eol = lines::eol(text, last);
                 Splice::insert(last, format!("{}{eol}{}", new.join(eol), " ".repeat(column)))

@@ -190,6 +190,9 @@ fn a_dropped_entry_takes_its_own_lines_only() {
         case("s: { # c\n  a: 1 }\n", [cut("/s/a")], "s: { # c\n   }\n"),
         case("b: &x 1\na: *x\nc: 1\n", [cut("/a")], "b: &x 1\nc: 1\n"),
         case("a: 1\nb: 2\n", [cut("/c"), cut("/a/b/c"), cut("/c/d")].into_iter().take(1), "a: 1\nb: 2\n"),
+        case("t: |\n  x\nb: 1", [cut("/b")], "t: |\n  x\n"),
+        case("t: |-\n  x\nb: 1", [cut("/b")], "t: |-\n  x"),
+        case("t: |\n  x\nb: 1\n\n # c\n", [cut("/b")], "t: |\n  x\n\n # c\n"),
         case("a: 1\nb: 2\nc: 3\n", [cut("/a"), cut("/b"), cut("/c")], "{}\n"),
     ]);
 }

@@ -93,12 +93,15 @@ struct Writer {
     out: String,
     /// Whether `&anchor` was written: only then an alias may follow.
     anchored: bool,
+    named: bool,
 }
 
 impl Writer {
     /// A value behind `key:` or a dash, up to the end of its last line.
     fn value(&mut self, part: &Part, column: usize, trim: &Trim, behind_dash: bool) {
-        let anchor = trim.anchor && !matches!(part, Part::Scalar("" | "*anchor"));
+        // Once only: the second parser mixes up anchors of the same name.
+        let anchor = trim.anchor && !self.named && !matches!(part, Part::Scalar("" | "*anchor"));
+        self.named |= anchor;
         if anchor {
             self.out.push_str(" &anchor");
         }
@@ -184,7 +187,9 @@ impl Writer {
         for (trim, part) in items {
             self.above(trim, column);
             _ = write!(self.out, "{}-", " ".repeat(column));
-            self.value(part, column, trim, true);
+            // The second parser takes no tab behind a dash.
+            let after = if trim.after.starts_with('\t') { " # no tab" } else { trim.after };
+            self.value(part, column, &Trim { after, ..trim.clone() }, true);
         }
     }
 }
@@ -234,7 +239,7 @@ fn document() -> impl Strategy<Value = String> {
     let tail = select(vec!["", "", "", "# tail\n", "\n\n", "...\n"]);
     (members, head, tail, any::<bool>(), prop::bool::weighted(0.3)).prop_map(
         |(members, head, tail, crlf, cut)| {
-            let mut writer = Writer { out: head.to_owned(), anchored: false };
+            let mut writer = Writer { out: head.to_owned(), anchored: false, named: false };
             writer.members(&members, 0, false);
             writer.out.push_str(tail);
             let mut text = writer.out;
@@ -279,7 +284,7 @@ fn new_value() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { max_global_rejects: 1 << 20, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_was_put_is_there_and_leaves_no_trace(text in document(), which in any::<prop::sample::Index>(), value in new_value(), more in new_value()) {
@@ -317,9 +322,7 @@ proptest! {
             };
             if edit(&text, std::slice::from_ref(&op)).is_ok()
                 && let Err(why) = try_edit(&text, std::slice::from_ref(&op)) {
-                // Comments below a block scalar become part of it when what is between them goes:
-                // the caller sees that something else changed, and refuses.
-                prop_assert!(absorbs(&text), "{}\n{:?}\n{}", text, op, why);
+                prop_assert!(false, "{}\n{:?}\n{}", text, op, why);
             }
         }
     }
@@ -356,8 +359,4 @@ proptest! {
             }
         }
     }
-}
-
-fn absorbs(text: &str) -> bool {
-    text.contains(['|', '>'])
 }

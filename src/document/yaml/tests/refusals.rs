@@ -54,6 +54,8 @@ fn refuses_what_it_does_not_understand() {
     refused("{a, b}\n", put("/a/x", one()), 1, "no colon");
     refused("l:\n- |\n  text", put("/l/[=b]", json!("b")), 2, "line break");
     refused("a: 1\n", put(&format!("/{}", "k".repeat(2000)), one()), 1, "too long");
+    refused("t: |\n  x\nb: 1\n\n   # c\n", cut("/b"), 5, "part of the text block above");
+    refused("t: |+\n  x\nb: 1\n\nc: 1\n", cut("/b"), 4, "part of the text block above");
     refused("a: 1\n", cut(""), 1, "whole document");
 }
 
