@@ -156,7 +156,11 @@ fn meet(touched: &Pointer, at: &Pointer) -> bool {
     let same = touched.0.iter().zip(&at.0).take_while(|(a, b)| a == b).count();
     match (touched.0.get(same), at.0.get(same)) {
         (None, _) | (_, None) => true,
-        (Some(Step::Key(_)), Some(Step::Key(_))) => false,
+        // An item is not found again once its name is another.
+        (Some(Step::Key(key)), Some(Step::Key(_))) => {
+            let holder = same.checked_sub(1).and_then(|above| at.0.get(above));
+            matches!(holder, Some(Step::Item { key: name, .. }) if name == key)
+        }
         // Items are found by what they hold: only whole items do not depend on each other.
         _ => touched.0.len() > same + 1 || at.0.len() > same + 1,
     }

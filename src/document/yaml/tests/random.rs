@@ -257,7 +257,7 @@ fn is_sound(text: &str) -> bool {
     reparse(text).is_ok_and(|theirs| ours == Ok(Some(theirs)))
 }
 
-/// Every place in a value that keys lead to.
+/// Every place in a value that keys, names and strings lead to.
 fn places(value: &Value, at: &Pointer, all: &mut Vec<(Pointer, Value)>) {
     if let Value::Object(map) = value {
         for (key, value) in map {
@@ -265,6 +265,16 @@ fn places(value: &Value, at: &Pointer, all: &mut Vec<(Pointer, Value)>) {
             all.push((at.clone(), value.clone()));
             places(value, &at, all);
         }
+    }
+    for item in value.as_array().into_iter().flatten() {
+        let step = match (item.as_str(), item.get("name").and_then(Value::as_str)) {
+            (Some(text), _) => Step::Element(text.to_owned()),
+            (_, Some(name)) => Step::Item { key: "name".to_owned(), is: name.to_owned() },
+            _ => continue,
+        };
+        let at = at.then(step);
+        all.push((at.clone(), item.clone()));
+        places(item, &at, all);
     }
 }
 
@@ -295,16 +305,25 @@ proptest! {
         places(&root, &Pointer::root(), &mut all);
         let maps: Vec<_> = all.iter().filter(|(_, value)| value.is_object() || value.is_null()).collect();
         let (map, _) = which.get(&maps);
+        let lists: Vec<_> = all.iter().filter(|(_, value)| value.is_array()).collect();
+        if !lists.is_empty() {
+            let item = Step::Item { key: "name".to_owned(), is: "new".to_owned() };
+            let puts = [
+                Op::Put { at: which.get(&lists).0.then(item), value: json!({"name": "new", "v": value}) },
+                Op::Put { at: which.get(&lists).0.then(Step::Element("new-1".to_owned())), value: json!("new-1") },
+            ];
+            if edit(&text, &puts).is_ok() && let Err(why) = try_trace(&text, &puts) {
+                prop_assert!(false, "{}\n{:?}\n{}", text, puts, why);
+            }
+        }
         let puts = [
             Op::Put { at: map.key("new-1"), value: value.clone() },
             Op::Put { at: map.key("new-2").key("below"), value: more },
             Op::Put { at: Pointer::of(["new-3"]), value },
         ];
         // What may not be touched is refused; what is done is right.
-        if edit(&text, &puts).is_ok() {
-            if let Err(why) = try_trace(&text, &puts) {
-                prop_assert!(false, "{}\n{:?}\n{}", text, puts, why);
-            }
+        if edit(&text, &puts).is_ok() && let Err(why) = try_trace(&text, &puts) {
+            prop_assert!(false, "{}\n{:?}\n{}", text, puts, why);
         }
     }
 
