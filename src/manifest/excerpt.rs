@@ -114,8 +114,8 @@ fn by_look(line: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     for (at, sign) in line.char_indices().filter(|(_, c)| matches!(c, ':' | '=')) {
         let name = line[..at].trim_end_matches(['"', '\'', ' ']);
-        let start = name.rfind(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')));
-        let name = &name[start.map_or(0, |start| start + 1)..];
+        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        let name = name.rsplit(|c| !is_part(c)).next().unwrap_or_default();
         let value = at + sign.len_utf8();
         let until = line[value..].find([',', '}', ']']).map_or(line.len(), |end| value + end);
         let text = line[value..until].trim().trim_matches(['"', '\'']);

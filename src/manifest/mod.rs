@@ -27,6 +27,7 @@ use crate::base::{Diagnostic, Place, Severity};
 
 pub use check::check;
 use tree::{Id, Problem, Tree};
+pub use typed::TEXTS;
 
 /// Most problems that are listed for one file.
 pub const MAX_PROBLEMS: usize = 200;

@@ -45,8 +45,25 @@ fn generate() -> Value {
             }
         }
     }
+    for (name, fields) in POINTERS {
+        for field in *fields {
+            let place = schema.pointer_mut(&format!("/$defs/{name}/properties/{field}"));
+            if let Some(Value::Object(field)) = place {
+                field.insert("pattern".into(), "^(/.*)?$".into());
+            }
+        }
+    }
     schema
 }
+
+/// Fields of client rows that hold JSON pointers.
+const POINTERS: &[(&str, &[&str])] = &[
+    ("Row", &["root"]),
+    ("Project", &["root"]),
+    ("Disable", &["field", "list"]),
+    ("Tools", &["allow", "deny"]),
+    ("Variables", &["pass_names", "header_names", "bearer_name"]),
+];
 
 /// Makes generated schemas plain: no null, enums instead of `oneOf`, whole sentences on one line.
 fn plain(schema: &mut Value) {

@@ -66,6 +66,11 @@ impl All<'_> {
             Kind::MinItems { .. } | Kind::MinLength { .. } => {
                 self.add("empty", pointer, On::Key, format!("{} must not be empty.", named(pointer)), None);
             }
+            Kind::Pattern { .. } => {
+                let message = format!("{} must be a JSON pointer.", named(pointer));
+                let hint = "start it with `/`, as in `/mcpServers`".to_owned();
+                self.add("bad-pointer", pointer, On::Value, message, Some(hint));
+            }
             Kind::Minimum { limit } => self.range(pointer, "at least", limit),
             Kind::Maximum { limit } => self.range(pointer, "at most", limit),
             _ => {

@@ -71,7 +71,7 @@ impl Section<'_> {
     /// An id must be one that is known.
     pub fn known_client(&mut self, at: &str, on: On, id: &str) {
         let is_own = self.manifest.clients.get(id).is_some_and(|own| own.client.is_some());
-        if self.clients.is_empty() || self.clients.contains(&id) || is_own {
+        if self.clients.is_empty() || self.clients.contains(&id) || is_own || !self.takes(at) {
             return;
         }
         let message = format!("mcpkeel knows no client `{}`.", shown(id));

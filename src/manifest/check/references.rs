@@ -9,7 +9,7 @@ use crate::base::Diagnostic;
 use crate::manifest::model::{Manifest, Server};
 use crate::manifest::text::{self, Builtin, Mistake, MistakeKind, Part};
 use crate::manifest::tree::shown;
-use crate::manifest::{On, Parsed};
+use crate::manifest::{MAX_PROBLEMS, On, Parsed};
 
 /// Names that something refers to.
 #[derive(Default)]
@@ -24,7 +24,9 @@ impl Section<'_> {
         for (at, text) in texts(self.manifest) {
             match text::parse(text) {
                 Ok(parts) => parts.iter().for_each(|part| self.reference(&at, part, used)),
-                Err(mistakes) => mistakes.iter().for_each(|mistake| self.mistake(&at, text, mistake)),
+                Err(mistakes) => {
+                    mistakes.iter().take(MAX_PROBLEMS).for_each(|mistake| self.mistake(&at, text, mistake));
+                }
             }
         }
         let edges: IndexMap<&str, Vec<&str>> =
@@ -45,7 +47,8 @@ impl Section<'_> {
             Part::Literal(_) | Part::Env(_) | Part::Builtin(_) => return,
         };
         set.insert(name.clone());
-        if names.contains_key(name.as_str()) || !self.names.complete {
+        let is_known = names.contains_key(name.as_str());
+        if is_known || !self.names.complete || self.found.len() >= MAX_PROBLEMS {
             return;
         }
         let word = if what == "var" { "variable" } else { what };
@@ -61,6 +64,9 @@ impl Section<'_> {
     }
 
     fn mistake(&mut self, at: &str, text: &str, mistake: &Mistake) {
+        if !self.takes(at) {
+            return;
+        }
         let forms = "known are ${secret:NAME}, ${env:NAME}, ${var:NAME}, ${home}, ${manifest_dir}, ${host}, ${os} and ${user}; write `$${` for a literal `${`";
         let (message, hint) = match &mistake.kind {
             MistakeKind::Unclosed => ("A `${` is never closed.".to_owned(), "add the `}`, or write `$${` for a literal `${`".to_owned()),
