@@ -78,12 +78,13 @@ fn is_secret(tree: &Tree, id: Id) -> bool {
 
 /// Whether a text stands where the place of a secret was asked for: then it is the secret itself.
 fn is_in_secrets(tree: &Tree, id: Id) -> bool {
-    let Some(root) = tree.root else { return false };
-    let secrets = tree.find("/secrets").map(|(_, secrets)| secrets);
-    let Kind::Map(members) = tree.kind(tree.parent(id)) else { return false };
-    tree.parent(tree.parent(id)) == root
-        && secrets == Some(tree.parent(id))
-        && members.iter().any(|(_, value)| *value == id)
+    let (Some(root), section) = (tree.root, tree.parent(id)) else { return false };
+    if section == root || tree.parent(section) != root {
+        return false;
+    }
+    let Kind::Map(members) = tree.kind(section) else { return false };
+    members.iter().take(10_000).any(|(_, value)| *value == id)
+        && tree.find("/secrets").is_some_and(|(_, secrets)| secrets == section)
 }
 
 /// The name of an argument: the flag before it, unless it is a flag itself.

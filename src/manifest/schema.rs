@@ -160,7 +160,8 @@ fn limits(members: &mut Map<String, Value>) {
 
 /// A schema with its reference followed; what stands beside the reference wins.
 pub fn resolved(schema: &Value) -> Map<String, Value> {
-    let mut all = schema.as_object().cloned().unwrap_or_default();
+    let members = schema.as_object().into_iter().flatten().filter(|(key, _)| *key != "$defs");
+    let mut all: Map<String, Value> = members.map(|(key, value)| (key.clone(), value.clone())).collect();
     while let Some(Value::String(reference)) = all.shift_remove("$ref") {
         let target = reference.strip_prefix('#').and_then(|pointer| self::schema().pointer(pointer));
         for (key, value) in target.and_then(Value::as_object).cloned().unwrap_or_default() {

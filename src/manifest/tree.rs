@@ -468,9 +468,13 @@ impl Tree {
         for step in pointer.split('/').skip(1) {
             let step = step.replace("~1", "/").replace("~0", "~");
             at = match self.kind(self.resolved(at.1)) {
-                Kind::Map(_) => {
-                    let member = self.members(at.1).into_iter().find(|(key, _, _)| *key == step);
-                    member.map(|(_, key, value)| (key, value))?
+                Kind::Map(members) => {
+                    let written = members.iter().find(|(key, _)| self.text(*key) == Some(&step));
+                    let merged = || self.members(at.1).into_iter().find(|(key, _, _)| *key == step);
+                    match written {
+                        Some(member) => *member,
+                        None => merged().map(|(_, key, value)| (key, value))?,
+                    }
                 }
                 Kind::List(items) => {
                     let item = *items.get(step.parse::<usize>().ok()?)?;
