@@ -95,17 +95,19 @@ pub fn flag_name<'f>(flag: &'f str, text: &str) -> &'f str {
 
 /// Whether an address carries a secret behind its `?`.
 pub fn is_secret_query(text: &str) -> bool {
-    let query = text.split_once('?').filter(|(start, _)| start.contains("://")).map_or("", |(_, query)| query);
+    let query =
+        text.split_once('?').filter(|(start, _)| start.contains("://")).map_or("", |(_, query)| query);
     let query = query.split('#').next().unwrap_or_default();
-    let is_secret = |pair: &str| pair.split_once('=').is_some_and(|(key, value)| mask::looks_secret(key, value));
+    let is_secret =
+        |pair: &str| pair.split_once('=').is_some_and(|(key, value)| mask::looks_secret(key, value));
     query.split('&').any(is_secret)
 }
 
 /// Whether a text under this name is a secret, as a whole or behind a `--flag=`.
 pub fn is_secret_text(name: &str, text: &str) -> bool {
-    let assigned = text
-        .split_once('=')
-        .filter(|(flag, _)| flag.starts_with('-') || flag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
+    let assigned = text.split_once('=').filter(|(flag, _)| {
+        flag.starts_with('-') || flag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    });
     mask::looks_secret(name, text) || assigned.is_some_and(|(flag, value)| mask::looks_secret(flag, value))
 }
 

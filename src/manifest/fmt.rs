@@ -29,7 +29,10 @@ pub fn format(text: &str) -> Result<String, Box<Diagnostic>> {
         return Ok(formatted);
     }
     let message = "This file cannot be formatted without a risk to what it says.";
-    Err(Box::new(Diagnostic::warning("not-formatted", message).hint("it is left as it is; nothing else is wrong with it")))
+    Err(Box::new(
+        Diagnostic::warning("not-formatted", message)
+            .hint("it is left as it is; nothing else is wrong with it"),
+    ))
 }
 
 fn once(text: &str) -> String {
@@ -153,7 +156,8 @@ fn layout(body: &str, lines: &[&str]) -> Plan {
             (_, Some(top)) => top.new + 2,
         };
         if flow == 0 && is_first && !matches!(kind, TokenType::Comment(_) | TokenType::Value) {
-            let is_structure = matches!(kind, TokenType::BlockEntry | TokenType::Key) || plan.moves[at] == Move::Comment;
+            let is_structure =
+                matches!(kind, TokenType::BlockEntry | TokenType::Key) || plan.moves[at] == Move::Comment;
             if is_structure || line != at {
                 plan.moves[at] = Move::To(column);
                 plan.blocks[at] = open.iter().map(|open| (open.old, open.new)).collect();
@@ -203,9 +207,10 @@ impl Plan {
 
     /// The lines of a text after its first move with it; blank ones are line breaks in it.
     fn text(&mut self, lines: &[&str], from: usize, to: usize, style: ScalarStyle, shift: isize) {
-        for at in from + 1..(to + 1).min(lines.len()) {
-            self.moves[at] = match style {
-                _ if lines[at].trim().is_empty() => Move::Keep,
+        let inner = self.moves.iter_mut().zip(lines).take(to + 1).skip(from + 1);
+        for (move_, line) in inner {
+            *move_ = match style {
+                _ if line.trim().is_empty() => Move::Keep,
                 ScalarStyle::Plain => Move::By(shift),
                 _ => Move::Block(shift),
             };
@@ -216,7 +221,8 @@ impl Plan {
     /// how far.
     fn block_text(&mut self, lines: &[&str], header: usize, span: &Span, top: Option<&Open>) {
         let end = span.end.line().saturating_sub(1);
-        let ends_inside = lines.get(end).is_some_and(|line| !line.chars().take(span.end.col()).all(|c| c == ' '));
+        let ends_inside =
+            lines.get(end).is_some_and(|line| !line.chars().take(span.end.col()).all(|c| c == ' '));
         let last = (end + usize::from(ends_inside)).min(lines.len());
         let indicator = lines[header].rsplit(['|', '>']).next().unwrap_or_default();
         let indicator = indicator.split(" #").next().unwrap_or_default();
@@ -319,10 +325,14 @@ fn comment_column(lines: &[&str], plan: &Plan, at: usize) -> usize {
             return *new;
         }
         if next.is_none_or(|next| old > indent(next)) && old >= indent(previous) {
-            let deeper = if old > indent(previous) && next.is_some_and(|next| indent(next) > indent(previous)) { 2 } else { 0 };
+            let deeper = if old > indent(previous) && next.is_some_and(|next| indent(next) > indent(previous))
+            {
+                2
+            } else {
+                0
+            };
             return column(previous) + deeper;
         }
     }
     next.map_or(0, column)
 }
-

@@ -37,7 +37,8 @@ fn generate() -> Value {
             json!({ r"^(x-.*|\$schema)$": { "description": "Left alone: for editors, and for anchors of your own." } }),
         );
         for section in ["vars", "secrets", "servers", "groups", "clients"] {
-            if let Some(Value::Object(map)) = root.get_mut("properties").and_then(|all| all.get_mut(section)) {
+            if let Some(Value::Object(map)) = root.get_mut("properties").and_then(|all| all.get_mut(section))
+            {
                 map.insert(
                     "propertyNames".into(),
                     json!({ "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]*$", "maxLength": 64 }),
@@ -83,7 +84,8 @@ fn plain(schema: &mut Value) {
                 members.shift_remove("default");
             }
             if let Some(Value::String(text)) = members.get_mut("description") {
-                *text = text.split("\n\n").map(|part| part.replace('\n', " ")).collect::<Vec<_>>().join("\n\n");
+                *text =
+                    text.split("\n\n").map(|part| part.replace('\n', " ")).collect::<Vec<_>>().join("\n\n");
             }
             for (key, value) in members.iter_mut() {
                 if !matches!(key.as_str(), "examples" | "default" | "enum" | "const") {
@@ -182,7 +184,9 @@ pub fn below(schema: &Map<String, Value>, step: &str) -> Option<Map<String, Valu
     if let Some(property) = schema.get("properties").and_then(|all| all.get(step)) {
         return Some(resolved(property));
     }
-    if let Some(values) = schema.get("additionalProperties").filter(|values| values.is_object() || **values == true) {
+    if let Some(values) =
+        schema.get("additionalProperties").filter(|values| values.is_object() || **values == true)
+    {
         return Some(resolved(values));
     }
     if let Some(items) = schema.get("items")

@@ -90,8 +90,24 @@ fn the_full_example_passes_both_ways() {
 fn typed_path_and_schema_agree_on_every_mutation() {
     let whole: Value = serde_yaml::from_str(FULL).expect("the full example");
     let others = [
-        json!(null), json!(true), json!(7), json!(-1), json!(1.5), json!(3.0), json!(1e300), json!(99_999_999_999_u64),
-        json!("x"), json!(""), json!([]), json!(["x"]), json!([1]), json!([null]), json!([[]]), json!({}), json!({"x": 1}), json!({"x": "y"}),
+        json!(null),
+        json!(true),
+        json!(7),
+        json!(-1),
+        json!(1.5),
+        json!(3.0),
+        json!(1e300),
+        json!(99_999_999_999_u64),
+        json!("x"),
+        json!(""),
+        json!([]),
+        json!(["x"]),
+        json!([1]),
+        json!([null]),
+        json!([[]]),
+        json!({}),
+        json!({"x": 1}),
+        json!({"x": "y"}),
     ];
     let mut disagreements = Vec::new();
     let mut check = |what: String, value: &Value| {
@@ -122,12 +138,15 @@ fn typed_path_and_schema_agree_on_every_mutation() {
 
 fn pointers(value: &Value, at: String) -> Vec<String> {
     let inner: Vec<String> = match value {
-        Value::Object(members) => {
-            members.iter().flat_map(|(key, value)| pointers(value, format!("{at}/{}", key.replace('/', "~1")))).collect()
-        }
-        Value::Array(items) => {
-            items.iter().enumerate().flat_map(|(index, value)| pointers(value, format!("{at}/{index}"))).collect()
-        }
+        Value::Object(members) => members
+            .iter()
+            .flat_map(|(key, value)| pointers(value, format!("{at}/{}", key.replace('/', "~1"))))
+            .collect(),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .flat_map(|(index, value)| pointers(value, format!("{at}/{index}")))
+            .collect(),
         _ => Vec::new(),
     };
     std::iter::once(at).filter(|at| !at.is_empty()).chain(inner).collect()
@@ -141,7 +160,10 @@ fn the_committed_schema_is_fresh() {
         fs::write(&path, schema::text()).expect("written");
     }
     let committed = fs::read_to_string(&path).unwrap_or_default();
-    assert!(committed == schema::text(), "schema/manifest.schema.json is stale; run MCPKEEL_BLESS=1 cargo test");
+    assert!(
+        committed == schema::text(),
+        "schema/manifest.schema.json is stale; run MCPKEEL_BLESS=1 cargo test"
+    );
 }
 
 #[test]
@@ -165,7 +187,12 @@ fn the_schema_is_one_that_editors_can_use() {
 /// Where the schema takes numbers for texts, the reader keeps them as they are written.
 #[test]
 fn texts_are_taken_as_written_wherever_the_schema_says_so() {
-    fn walk(schema: &serde_json::Map<String, Value>, path: &mut Vec<String>, found: &mut Vec<String>, depth: usize) {
+    fn walk(
+        schema: &serde_json::Map<String, Value>,
+        path: &mut Vec<String>,
+        found: &mut Vec<String>,
+        depth: usize,
+    ) {
         if depth > 7 || path.iter().any(|step| step == "client" || step == "extra") {
             return;
         }

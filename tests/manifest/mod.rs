@@ -4,3 +4,4 @@ mod agreement;
 mod bad;
 mod bounds;
 mod fmt;
+mod render;
