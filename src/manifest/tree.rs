@@ -330,9 +330,21 @@ impl Reader {
         self.say(Problem::new("unknown-tag", message, span.clone()).hint(hint));
     }
 
+    /// Whether a few keys are all texts, different ones, and none of them merges: the common case.
+    fn are_plain(&self, members: &[(Id, Id)]) -> bool {
+        let text = |key: Id| self.tree.text(key).filter(|text| *text != "<<");
+        members.iter().enumerate().all(|(at, (key, _))| {
+            let key = text(*key);
+            key.is_some() && members[..at].iter().all(|(earlier, _)| text(*earlier) != key)
+        })
+    }
+
     /// Keys must be texts, each once; merge keys must name maps.
     fn check_keys(&mut self, map: Id) {
         let Kind::Map(members) = &self.tree.nodes[map as usize].kind else { return };
+        if members.len() <= 16 && self.are_plain(members) {
+            return;
+        }
         let mut first: HashMap<&str, Id> = HashMap::with_capacity(members.len());
         let mut found = Vec::new();
         for (key, value) in members {
