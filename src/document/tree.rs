@@ -318,7 +318,12 @@ impl<'t> Container<'t> {
             let start = dialect.trivia(text, from);
             if *bytes.get(start)? == close {
                 let tail = Cow::Borrowed(&text[from..start]);
-                return (start + 1 == text.len()).then_some(Self { is_list, items, tail, is_distinct: false });
+                return (start + 1 == text.len()).then_some(Self {
+                    is_list,
+                    items,
+                    tail,
+                    is_distinct: false,
+                });
             }
             let (mut key_end, mut value) = (start, start);
             if !is_list {

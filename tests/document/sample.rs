@@ -307,6 +307,8 @@ impl Writer {
             self.push(&format!("{indent}{}:", json!(key)));
             match value.as_object() {
                 Some(map) if !map.is_empty() && self.roll(4) > 0 => {
+                    // A YAML comment needs a blank before it.
+                    self.push(" ");
                     self.line_end();
                     self.yaml(map, depth + 1);
                 }
