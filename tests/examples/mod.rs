@@ -38,6 +38,21 @@ fn every_example_plans_and_writes_nothing() {
     }
 }
 
+/// Nothing that an example says may lead out of the home directory or the example's own.
+#[test]
+fn every_example_stays_where_it_belongs() {
+    for manifest in examples() {
+        let home = Sandbox::new();
+        let ran = home.run(&["-f", text(&manifest), "plan", "--format", "json"]).exits(0);
+        let plan: Value = serde_json::from_str(&ran.out).expect("JSON");
+        for file in plan["files"].as_array().expect("files") {
+            let path = Path::new(file["path"].as_str().expect("a path"));
+            let belongs = path.starts_with(home.home()) || path.starts_with(manifest.parent().expect("a directory"));
+            assert!(belongs, "{} would write {}", manifest.display(), path.display());
+        }
+    }
+}
+
 #[test]
 fn the_laptop_and_the_minimal_example_can_be_applied_whole() {
     for example in ["examples/mcp.yaml", "examples/minimal/mcp.yaml", "examples/dotfiles/mcp.yaml"] {
