@@ -195,11 +195,11 @@ fn clients_dir() -> PathBuf {
     env::var_os("MCPKEEL_CLIENTS_DIR").map_or_else(|| home().join(".cache/mcpkeel-clients"), PathBuf::from)
 }
 
-const ALPHA: &str = "alpha-srv: { command: node, args: [{{spy}}] }";
+const ALPHA: &str = "alpha-srv: { command: node, args: [{{spy}}], env: { TEAM: blue } }";
 const GAMMA: &str = "gamma-off: { command: node, args: [{{spy}}], enabled: false }";
 
 fn beta(server: &LocalServer) -> String {
-    format!("beta-srv: {{ url: \"{}\" }}", server.mcp_url())
+    format!("beta-srv: {{ url: \"{}\", headers: {{ X-Team: blue }} }}", server.mcp_url())
 }
 
 fn manifest(client: &str, servers: &[&str]) -> String {

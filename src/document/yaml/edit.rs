@@ -57,7 +57,15 @@ pub(in super::super) fn edit(text: &str, ops: &[Op]) -> Result<(String, Vec<Seam
                     queue.push_front(op);
                     break;
                 }
-                match plan(&tree, &op)? {
+                let planned = match plan(&tree, &op) {
+                    // What stands in the way may go with what the batch does.
+                    Err(_) if !batch.touched.is_empty() => {
+                        queue.push_front(op);
+                        break;
+                    }
+                    planned => planned?,
+                };
+                match planned {
                     Planned::Nothing => {}
                     Planned::Finer(finer) => finer.into_iter().rev().for_each(|op| queue.push_front(op)),
                     Planned::Change(change) if batch.admits(&change) => seams.extend(batch.add(change)),
@@ -90,6 +98,8 @@ struct Batch {
     splices: Vec<Splice>,
     touched: Vec<Pointer>,
     members: Vec<(Membership, Vec<Splice>)>,
+    /// The containers that grow or shrink.
+    containers: Vec<Pointer>,
 }
 
 impl Batch {
@@ -117,12 +127,23 @@ impl Batch {
                 apart || kin && (grows && old.at == new.at || !grows && beside)
             })
         };
-        one_way && remains && change.splices.iter().all(clear)
+        // The end of a container is where its last members end, too.
+        let container = change.member.and_then(|_| change.touched.parent());
+        let nested = |outer: &Pointer, inner: &Pointer| {
+            inner.is_within(outer) && inner.parent().as_ref() != Some(outer)
+        };
+        let apart = !self.touched.iter().any(|touched| {
+            meet(touched, &change.touched)
+                || container.as_ref().is_some_and(|container| nested(container, touched))
+        });
+        let apart = apart && !self.containers.iter().any(|container| nested(container, &change.touched));
+        apart && one_way && remains && change.splices.iter().all(clear)
     }
 
     fn add(&mut self, change: Change) -> Vec<Seam> {
         if let Some(member) = change.member {
             self.members.push((member, change.splices.clone()));
+            self.containers.extend(change.touched.parent());
         }
         self.splices.extend(change.splices);
         self.touched.push(change.touched);
@@ -135,7 +156,11 @@ fn meet(touched: &Pointer, at: &Pointer) -> bool {
     let same = touched.0.iter().zip(&at.0).take_while(|(a, b)| a == b).count();
     match (touched.0.get(same), at.0.get(same)) {
         (None, _) | (_, None) => true,
-        (Some(Step::Key(_)), Some(Step::Key(_))) => false,
+        // An item is not found again once its name is another.
+        (Some(Step::Key(key)), Some(Step::Key(_))) => {
+            let holder = same.checked_sub(1).and_then(|above| at.0.get(above));
+            matches!(holder, Some(Step::Item { key: name, .. }) if name == key)
+        }
         // Items are found by what they hold: only whole items do not depend on each other.
         _ => touched.0.len() > same + 1 || at.0.len() > same + 1,
     }

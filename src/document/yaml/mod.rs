@@ -9,6 +9,7 @@
 //!
 //! Start at [`edit::edit`].
 
+mod build;
 mod edit;
 mod lines;
 mod prune;

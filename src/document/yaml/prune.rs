@@ -6,7 +6,7 @@
 use super::super::{Fault, Seam};
 use super::edit::{Change, Holder, Membership, Planned, Spot, header, holder, walk};
 use super::lines::{self, Splice, slice};
-use super::tree::{Id, Kind, Tree, entry_end, item_end};
+use super::tree::{Id, Kind, Tree, entry_end, header_end, item_end};
 use crate::base::Pointer;
 
 /// Remove what is at a place, if it is there.
@@ -39,7 +39,7 @@ fn remove(tree: &Tree<'_>, at: &Pointer, spot: &Spot) -> Result<Planned, Fault> 
     let splices = match (flow, count) {
         (true, _) => drop_flow(tree, container, index)?,
         (false, 1) => empty_block(tree, &above, container),
-        (false, _) => vec![drop_block(tree, container, index)],
+        (false, _) => vec![drop_block(tree, container, index)?],
     };
     for splice in splices.iter().filter(|splice| !splice.at.is_empty()) {
         if let Some(alias) = tree.needed_outside(&splice.at) {
@@ -64,19 +64,61 @@ fn extent(tree: &Tree<'_>, container: Id, index: usize) -> (usize, usize) {
 }
 
 /// One of several members of a block container.
-fn drop_block(tree: &Tree<'_>, container: Id, index: usize) -> Splice {
+fn drop_block(tree: &Tree<'_>, container: Id, index: usize) -> Result<Splice, Fault> {
     let text = tree.text;
     let (start, end) = extent(tree, container, index);
     let stop = lines::end(text, end);
     if lines::leads(text, start) {
         let line = lines::start(text, start);
-        // Without a line break at the end of the file, the one before goes.
-        let from = if stop == text.len() { lines::before(text, line) } else { line };
-        return Splice::cut(from..lines::past(text, stop));
+        let above = scalar_above(tree, line);
+        if let Some(at) = above.and_then(|above| absorbed(tree, above, lines::past(text, stop))) {
+            let message = "this would become part of the text block above when the entry between them goes; move it first";
+            return Err(tree.fault(at, message));
+        }
+        // Without a line break at the end of the file, the one before goes, unless a text block needs it.
+        let needs = above.is_some_and(|id| !block_header(tree, id).contains('-'));
+        let from = if stop == text.len() && !needs { lines::before(text, line) } else { line };
+        return Ok(Splice::cut(from..lines::past(text, stop)));
     }
     // The first member stands behind a dash: the next one moves up, unless a comment is in between.
     let (next, _) = extent(tree, container, index + 1);
-    Splice::cut(start..if next > stop && !tree.has_comment(stop..next) { next } else { stop })
+    Ok(Splice::cut(start..if next > stop && !tree.has_comment(stop..next) { next } else { stop }))
+}
+
+/// The block scalar that ends above this line, with nothing but blank lines in between.
+fn scalar_above(tree: &Tree<'_>, line: usize) -> Option<Id> {
+    let above = |id: &Id| {
+        let node = tree.node(*id);
+        node.is_block_scalar() && node.end <= line && slice(tree.text, node.end..line).trim().is_empty()
+    };
+    (0..tree.nodes.len()).find(above)
+}
+
+fn block_header<'t>(tree: &Tree<'t>, id: Id) -> &'t str {
+    let start = tree.node(id).start;
+    slice(tree.text, start..header_end(tree.text, start))
+}
+
+/// What follows at `from` would, right below this block scalar, be read as its text: where.
+fn absorbed(tree: &Tree<'_>, id: Id, from: usize) -> Option<usize> {
+    let (text, node, header) = (tree.text, tree.node(id), block_header(tree, id));
+    let spaces = |line: &str| line.len() - line.trim_start_matches(' ').len();
+    let content = lines::past(text, lines::end(text, node.start));
+    let first = slice(text, content..node.end).lines().find(|line| !lines::blank(line)).map(spaces);
+    let indent = first.filter(|_| !header.contains(|c: char| c.is_ascii_digit())).unwrap_or(1);
+    let mut at = from;
+    while at < text.len() {
+        let stop = lines::end(text, at);
+        let line = slice(text, at..stop);
+        if !lines::blank(line) {
+            return (line.trim_start().starts_with('#') && spaces(line) >= indent).then_some(at);
+        }
+        if header.contains('+') || spaces(line) > indent {
+            return Some(at);
+        }
+        at = lines::past(text, stop);
+    }
+    None
 }
 
 /// The only member of a block container, which then is written as `{}` or `[]`.

@@ -104,7 +104,7 @@ fn create(tree: &Tree<'_>, at: &Pointer, spot: &Spot, value: &Value) -> Result<P
         (grow_flow(tree, id, &member, style)?, None)
     } else {
         let count = node.count().unwrap_or(0);
-        (vec![grow_block(tree, spot, id, &member, style)], Some(Membership { of: id, grows: true, count }))
+        (vec![grow_block(tree, spot, id, &member, style)?], Some(Membership { of: id, grows: true, count }))
     };
     // Inside brackets a neighbour's comma is touched as well.
     let touched = if membership.is_some() { prefix(at, depth + 1) } else { here };
@@ -248,7 +248,7 @@ fn open(
 }
 
 /// One more member at the end of a block map or list.
-fn grow_block(tree: &Tree<'_>, spot: &Spot, id: Id, member: &Member, style: Style) -> Splice {
+fn grow_block(tree: &Tree<'_>, spot: &Spot, id: Id, member: &Member, style: Style) -> Result<Splice, Fault> {
     let text = tree.text;
     let (first, last, before_last, end) = match &tree.node(id).kind {
         Kind::Map { entries, .. } => {
@@ -270,13 +270,17 @@ fn grow_block(tree: &Tree<'_>, spot: &Spot, id: Id, member: &Member, style: Styl
     let stop = lines::end(text, end);
     if stop == text.len() && ends_open(tree, id) {
         // A line break behind this block scalar would become part of it: stay before it.
-        return match before_last {
-            Some(end) => below(text, lines::end(text, end), &new, column),
+        if matches!(member, Member::Item(_)) {
+            let message = "the file ends inside this block scalar; add a line break at its end first";
+            return Err(tree.fault(last, message));
+        }
+        return Ok(match before_last {
+            Some(end) => below(text, past_comments(tree, lines::end(text, end), column + 1), &new, column),
             None => {
                 let eol = lines::eol(text, last);
                 Splice::insert(last, format!("{}{eol}{}", new.join(eol), " ".repeat(column)))
             }
-        };
+        });
     }
     // A list at its key's own column shares it with the keys that follow, and with their comments.
     let shares = match (&tree.node(id).kind, holder(tree, spot)) {
@@ -284,7 +288,7 @@ fn grow_block(tree: &Tree<'_>, spot: &Spot, id: Id, member: &Member, style: Styl
         _ => false,
     };
     let stop = past_comments(tree, stop, column + usize::from(shares));
-    below(text, stop, &new, column)
+    Ok(below(text, stop, &new, column))
 }
 
 /// Whether the last value inside is a block scalar that would take in another line break.
@@ -342,7 +346,9 @@ fn grow_flow(tree: &Tree<'_>, id: Id, member: &Member, style: Style) -> Result<V
         && lines::start(text, close) > end
         && lines::start(text, line) <= end;
     if !own_line {
-        return Ok(vec![Splice::insert(end, format!(", {new}"))]);
+        // Some readers take `key:,` for one word: the comma stays behind the blank.
+        let bare = slice(text, 0..end).ends_with(':') && slice(text, end..close).starts_with(' ');
+        return Ok(vec![Splice::insert(end + usize::from(bare), format!(", {new}"))]);
     }
     let stop = lines::end(text, line);
     let indent = slice(text, lines::start(text, start)..start);

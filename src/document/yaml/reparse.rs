@@ -13,8 +13,14 @@ use super::super::Fault;
 /// What aliases may blow a document up to: values, and bytes of text.
 const BUDGET: usize = 64 << 20;
 
+/// Where `serde_yaml` gives up on depth, it has already spent time on the square of it.
+const BRACKETS: i64 = 2000;
+
 /// Read the whole document with `serde_yaml`; merge keys are applied.
 pub(in super::super) fn reparse(text: &str) -> Result<Value, Fault> {
+    if brackets(text) > BRACKETS {
+        return Err(Fault { message: "nested too deep".to_owned(), line: 0, column: 0 });
+    }
     let budget = Cell::new(BUDGET.saturating_add(text.len().saturating_mul(64)));
     Any(&budget).deserialize(serde_yaml::Deserializer::from_str(text)).map_err(|error| {
         let place = error.location();
@@ -28,6 +34,15 @@ pub(in super::super) fn reparse(text: &str) -> Result<Value, Fault> {
             column: place.as_ref().map_or(0, |at| number(at.column())),
         }
     })
+}
+
+/// The most brackets that can be open at once.
+fn brackets(text: &str) -> i64 {
+    let depths = text.bytes().scan(0_i64, |depth, byte| {
+        *depth += i64::from(matches!(byte, b'{' | b'[')) - i64::from(matches!(byte, b'}' | b']'));
+        Some(*depth)
+    });
+    depths.max().unwrap_or(0)
 }
 
 #[derive(Clone, Copy)]

@@ -17,15 +17,12 @@ pub(super) fn resolve(text: &str) -> Value {
     }
 }
 
-/// Read text under a core tag; none when the tag says nothing about scalars.
-pub(super) fn resolve_as(tag: &str, text: &str) -> Option<Value> {
+/// Read text under a core tag.
+pub(super) fn resolve_as(tag: &str, text: &str) -> Value {
     match tag {
-        "str" | "binary" => Some(Value::String(text.to_owned())),
-        "null" | "bool" | "int" => Some(resolve(text)),
-        "float" => {
-            Some(text.parse().ok().and_then(Number::from_f64).map_or_else(|| resolve(text), Value::Number))
-        }
-        _ => None,
+        "null" | "bool" | "int" => resolve(text),
+        "float" => text.parse().ok().and_then(Number::from_f64).map_or_else(|| resolve(text), Value::Number),
+        _ => Value::String(text.to_owned()),
     }
 }
 

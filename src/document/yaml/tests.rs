@@ -99,31 +99,69 @@ fn comments(text: &str) -> Vec<String> {
 }
 
 /// Edit, and have the result confirmed: by the second parser, and by our own reading.
-#[track_caller]
-fn edited(text: &str, ops: &[Op]) -> (String, Vec<Seam>) {
-    let (after, seams) = edit(text, ops).unwrap_or_else(|fault| panic!("{fault:?} in\n{text}"));
-    let mut expected = reparse(text).unwrap_or_else(|fault| panic!("{fault:?} in\n{text}"));
+fn try_edit(text: &str, ops: &[Op]) -> Result<(String, Vec<Seam>), String> {
+    let said = |fault: Fault| format!("{}:{}: {}", fault.line, fault.column, fault.message);
+    let (after, seams) = edit(text, ops).map_err(said)?;
+    let mut expected = reparse(text).map_err(said)?;
     ops.iter().filter(|op| !matches!(op, Op::Close { .. })).for_each(|op| apply(&mut expected, op));
-    let found = reparse(&after).unwrap_or_else(|fault| panic!("{fault:?} in\n{after}"));
-    assert_eq!(found, expected, "before:\n{text}\nafter:\n{after}");
-    assert_eq!(get(&after, &Pointer::root()), Ok(Some(found)), "our own reading of:\n{after}");
-    (after, seams)
+    let found = reparse(&after).map_err(|fault| format!("{}\nafter:\n{after}", said(fault)))?;
+    if found != expected {
+        return Err(format!("wanted {expected}\nfound  {found}\nafter:\n{after}"));
+    }
+    let own = get(&after, &Pointer::root());
+    if own != Ok(Some(found)) {
+        return Err(format!("our own reading differs: {own:?}\nafter:\n{after}"));
+    }
+    Ok((after, seams))
 }
 
 /// Put new things, check them, and take them away again: not a byte may differ.
-#[track_caller]
-fn leaves_no_trace(text: &str, puts: &[Op]) -> String {
-    let (after, seams) = edited(text, puts);
-    assert_eq!(comments(text), comments(&after), "comments of:\n{after}");
-    let (back, _) = edit(&after, &undo(puts, &seams)).unwrap_or_else(|fault| panic!("{fault:?} in\n{after}"));
-    assert_eq!(back, text, "by way of:\n{after}\nwith {seams:?}");
-    // One operation at a time comes to the same.
+fn try_trace(text: &str, puts: &[Op]) -> Result<String, String> {
+    let (after, seams) = try_edit(text, puts)?;
+    if comments(text) != comments(&after) {
+        return Err(format!("comments differ after:\n{after}"));
+    }
+    let said = |fault: Fault| format!("undoing: {fault:?} in\n{after}");
+    let (back, _) = edit(&after, &undo(puts, &seams)).map_err(said)?;
+    if back != text {
+        return Err(format!("comes back as {back:?}\nby way of:\n{after}\nwith {seams:?}"));
+    }
     let mut step = text.to_owned();
     for op in puts {
-        step = edit(&step, std::slice::from_ref(op)).unwrap_or_else(|fault| panic!("{fault:?} in\n{step}")).0;
+        step = edit(&step, std::slice::from_ref(op))
+            .map_err(|fault| format!("one by one: {fault:?} in\n{step}"))?
+            .0;
     }
-    assert_eq!(step, after, "one by one");
-    // Asking again changes nothing.
-    assert_eq!(edit(&after, puts).map(|(text, _)| text), Ok(after.clone()));
-    after
+    // Only the style of what is new may follow from what came before it.
+    if reparse(&step) != reparse(&after) {
+        return Err(format!("one by one it becomes\n{step}\nand not\n{after}"));
+    }
+    let again = edit(&after, puts).map(|(text, _)| text);
+    if again.as_ref() != Ok(&after) {
+        return Err(format!("asking again changes\n{after}\nto {again:?}"));
+    }
+    Ok(after)
+}
+
+/// Run many cases and show every one that fails.
+#[derive(Default)]
+struct Cases(Vec<String>);
+
+impl Cases {
+    fn trace(&mut self, text: &str, puts: &[Op]) {
+        if let Err(why) = try_trace(text, puts) {
+            self.0.push(format!("=== {text:?}\n{puts:?}\n{why}"));
+        }
+    }
+}
+
+impl Drop for Cases {
+    fn drop(&mut self) {
+        assert!(
+            std::thread::panicking() || self.0.is_empty(),
+            "{} failed\n{}",
+            self.0.len(),
+            self.0.join("\n")
+        );
+    }
 }
