@@ -38,6 +38,22 @@ fn every_example_plans_and_writes_nothing() {
     }
 }
 
+/// Nothing that an example says may lead out of the home directory or the example's own.
+#[test]
+fn every_example_stays_where_it_belongs() {
+    for manifest in examples() {
+        let home = Sandbox::new();
+        let ran = home.run(&["-f", text(&manifest), "plan", "--format", "json"]).exits(0);
+        let plan: Value = serde_json::from_str(&ran.out).expect("JSON");
+        for file in plan["files"].as_array().expect("files") {
+            let path = Path::new(file["path"].as_str().expect("a path"));
+            let belongs =
+                path.starts_with(home.home()) || path.starts_with(manifest.parent().expect("a directory"));
+            assert!(belongs, "{} would write {}", manifest.display(), path.display());
+        }
+    }
+}
+
 #[test]
 fn the_laptop_and_the_minimal_example_can_be_applied_whole() {
     for example in ["examples/mcp.yaml", "examples/minimal/mcp.yaml", "examples/dotfiles/mcp.yaml"] {
@@ -62,11 +78,17 @@ fn every_ready_server_can_be_included() {
         names.push(name);
     }
     assert!(names.len() >= 10, "{names:?}");
-    home.write("mcp.yaml", "version: 1\ninclude: [servers/*.yaml]\nclients:\n  claude-code: { servers: ['*'] }\n");
+    home.write(
+        "mcp.yaml",
+        "version: 1\ninclude: [servers/*.yaml]\nclients:\n  claude-code: { servers: ['*'] }\n",
+    );
     home.run(&["apply", "--yes"]).exits(0);
     let file: Value = serde_json::from_str(&home.read(".claude.json")).expect("JSON");
     let servers = file["mcpServers"].as_object().expect("servers");
-    assert_eq!(servers.keys().cloned().collect::<std::collections::BTreeSet<_>>(), names.into_iter().collect());
+    assert_eq!(
+        servers.keys().cloned().collect::<std::collections::BTreeSet<_>>(),
+        names.into_iter().collect()
+    );
 }
 
 #[test]
@@ -79,7 +101,8 @@ fn the_tour_of_the_readme_runs() {
         .stdin(std::process::Stdio::null())
         .output()
         .expect("examples/try starts");
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}");
     assert_eq!(fs::read_dir(home.home()).expect("readable").count(), 0, "it left something behind\n{said}");
 }

@@ -57,10 +57,14 @@ fn table() -> String {
     let mut text = "| client | id | file | format | remote | switch off | tool filter | facts |\n".to_owned();
     text.push_str("| --- | --- | --- | --- | --- | --- | --- | --- |\n");
     for (id, row) in rows {
-        let cells = [name(&row), format!("`{id}`"), places(&row), word(&row, "format").to_uppercase(), remote(&row)]
-            .into_iter()
-            .chain([switch(&row), filter(&row), facts(&row)]);
-        text.push_str(&format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).collect::<Vec<_>>().join(" | ")));
+        let cells =
+            [name(&row), format!("`{id}`"), places(&row), word(&row, "format").to_uppercase(), remote(&row)]
+                .into_iter()
+                .chain([switch(&row), filter(&row), facts(&row)]);
+        text.push_str(&format!(
+            "| {} |\n",
+            cells.map(|cell| cell.replace('|', "\\|")).collect::<Vec<_>>().join(" | ")
+        ));
     }
     text
 }
@@ -124,7 +128,10 @@ fn remote(row: &Value) -> String {
 
 fn switch(row: &Value) -> String {
     let disable = &row["disable"];
-    ["field", "list", "set"].iter().find_map(|kind| disable[kind].as_str()).map_or("entry left out".to_owned(), code)
+    ["field", "list", "set"]
+        .iter()
+        .find_map(|kind| disable[kind].as_str())
+        .map_or("entry left out".to_owned(), code)
 }
 
 fn filter(row: &Value) -> String {
