@@ -147,7 +147,6 @@ pub fn sarif(diagnostics: &[Diagnostic], version: &str) -> String {
             "tool": { "driver": {
                 "name": "mcpkeel",
                 "version": version,
-                "informationUri": "https://mcpkeel.dev",
                 "rules": rules,
             }},
             "columnKind": "unicodeCodePoints",

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::model::Manifest;
 
 /// Where the committed schema can be had.
-const ID: &str = "https://mcpkeel.dev/schema/manifest.schema.json";
+const ID: &str = "urn:mcpkeel:manifest:1";
 
 /// The schema (draft 2020-12).
 pub fn schema() -> &'static Value {
