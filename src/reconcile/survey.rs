@@ -87,8 +87,12 @@ fn wishes_on(
                 continue;
             }
         };
-        let wish = desired::wish(target, &place, &scene.loaded.units, machine, notes);
-        notes_on(scene.system, target, &place, &desired, notes);
+        let mut said = Vec::new();
+        let wish = desired::wish(target, &place, &scene.loaded.units, machine, &mut said);
+        notes_on(scene.system, target, &place, &desired, &mut said);
+        if scene.only.is_none_or(|only| target.key == only || target.client.id() == only) {
+            notes.append(&mut said);
+        }
         let real = super::observe::follow(scene.system, &place.file).unwrap_or_else(|_| place.file.clone());
         let group = groups.entry(real).or_insert_with(|| Wishes {
             path: place.file.clone(),
