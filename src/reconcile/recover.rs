@@ -79,6 +79,7 @@ pub fn recover(system: &dyn System, store: &Store, lock: &StateLock) -> Result<R
             }
         }
         if journal.commit().is_some() {
+            locks.release();
             recovered.warnings.extend(finish(system, store, lock, &id)?);
             recovered.finished.push(id.clone());
         } else {
@@ -94,6 +95,7 @@ pub fn recover(system: &dyn System, store: &Store, lock: &StateLock) -> Result<R
                 outcome: RunResult::Undone,
             };
             store.add_history(system, lock, &entry)?;
+            locks.release();
             store.drop_journal(system, lock, &id)?;
             recovered.undone.push((id.clone(), undone));
         }

@@ -28,6 +28,7 @@
 mod client_lock;
 mod file;
 mod look;
+mod restore;
 mod swap;
 
 use std::fmt;
@@ -42,6 +43,8 @@ use crate::store::{
     rfc3339,
 };
 use crate::system::{FileError, System};
+
+pub use restore::{Restore, restore};
 
 pub(super) use client_lock::{ClientLocks, remove_small_tree};
 pub(super) use file::write_temp;
@@ -290,19 +293,15 @@ impl Run<'_> {
     fn replace_one(&mut self, index: usize, rework: &mut dyn Rework) -> Result<(), Stopped> {
         let mut work = std::mem::replace(&mut self.works[index], Work::placeholder());
         let result = self.bring(&mut work, rework);
-        let path = work.change.path.clone();
-        let mut stop = None;
-        if let Err(problem) = result {
-            if !self.meta.keep_going {
-                stop = Some(problem);
-            } else if let Err(error) = self.undo(Some(index)) {
-                stop = Some(Problem::File(error));
-            } else {
-                work.failed = Some(problem);
-            }
-        }
         self.works[index] = work;
-        stop.map_or(Ok(()), |problem| Err((problem, Some(path))))
+        let Err(problem) = result else { return Ok(()) };
+        let path = Some(self.works[index].change.path.clone());
+        if !self.meta.keep_going {
+            return Err((problem, path));
+        }
+        self.undo(Some(index)).map_err(|error| (Problem::File(error), path))?;
+        self.works[index].failed = Some(problem);
+        Ok(())
     }
 
     /// From here on the run counts, as soon as the journal says so.
@@ -355,7 +354,13 @@ impl Run<'_> {
 
     fn abort(&mut self) -> Result<Undone, FileError> {
         let (system, store, lock) = (self.system, self.store, self.lock);
-        let undone = self.undo(None)?;
+        let mut owed = Vec::new();
+        for (path, theirs) in self.works.iter().flat_map(Work::owed_contents) {
+            owed.push((path.to_owned(), store.keep_object(system, theirs)?));
+        }
+        let mut undone = self.undo(None)?;
+        owed.retain(|stray| !undone.strays.contains(stray));
+        undone.strays.append(&mut owed);
         self.locks.release();
         store.drop_journal(system, lock, self.id)?;
         // What happened is known to the caller; that the history lacks it is no reason to fail twice.

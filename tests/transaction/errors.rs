@@ -13,12 +13,12 @@ fn an_error_at_any_call_undoes_everything() {
     for fault in once.into_iter().chain(from) {
         let without_faults = Scene::new();
         without_faults.run().expect("applied");
-        let calls = without_faults.memory.calls();
+        let calls = without_faults.calls();
         for n in 1..=calls {
             let scene = Scene::new();
             scene.memory.fault(n, fault);
             let result = scene.run();
-            let at = format!("{fault:?} at call {n} of {calls}: {:?}", scene.memory.trace().get(n as usize + 30));
+            let at = format!("{fault:?} at call {n} of {calls}: {}", scene.memory.trace()[scene.memory.trace().len().min((without_faults.memory.calls() - calls + n) as usize) - 1]);
             points += 1;
             scene.check_whole(&at);
             match &result {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use mcpkeel::base::{Diagnostic, Fingerprint};
 use mcpkeel::reconcile::recover::{Recovered, recover};
 use mcpkeel::reconcile::transaction::{
-    Access, After, Change, ClientLock, Done, Failure, Outcome, Rework, RunMeta, run,
+    Access, After, Change, ClientLock, Done, Failure, Outcome, Rework, RunMeta, restore, run,
 };
 use mcpkeel::store::{StateFile, Store};
 use mcpkeel::system::{Fault, Loss, Memory, System};
@@ -71,6 +71,7 @@ pub const LOCK: &str = "/home/me/old.json.lock";
 pub struct Scene {
     pub memory: Memory,
     pub store: Store,
+    start: u64,
 }
 
 impl Scene {
@@ -86,7 +87,18 @@ impl Scene {
         drop(store.lock(&memory, "apply").expect("free"));
         memory.write(&store.path("ledger.json"), b"ledger 1");
         memory.reboot(Loss::Data);
-        Self { memory, store }
+        let start = memory.calls();
+        Self { memory, store, start }
+    }
+
+    /// How many calls were made since the scene was set.
+    pub fn calls(&self) -> u64 {
+        self.memory.calls() - self.start
+    }
+
+    /// The last call made.
+    pub fn last_call(&self) -> String {
+        self.memory.trace().last().cloned().unwrap_or_default()
     }
 
     pub fn changes(&self) -> Vec<Change> {
@@ -176,6 +188,14 @@ impl Scene {
     }
 }
 
+/// One in seven of many cases, starting anywhere; all of them when `MCPKEEL_EXHAUSTIVE` is set.
+pub fn some(cases: std::ops::RangeInclusive<u64>) -> impl Iterator<Item = u64> {
+    static START: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    let step = if std::env::var_os("MCPKEEL_EXHAUSTIVE").is_some() { 1 } else { 7 };
+    let start = START.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % step;
+    cases.skip(start as usize).step_by(step as usize)
+}
+
 pub fn old() -> [Option<String>; 5] {
     [Some("linked\n"), None, Some("old\n"), Some("gone\n"), Some("ledger 1")].map(|text| text.map(str::to_owned))
 }
@@ -207,11 +227,11 @@ fn replaces_creates_and_removes_as_one() {
 fn a_second_run_finds_nothing_to_do() {
     let scene = Scene::new();
     scene.run().expect("applied");
-    let calls = scene.memory.calls();
+    let calls = scene.calls();
     let outcome = scene.run().expect("applied");
     assert!(outcome.files.iter().all(|file| matches!(file.done, Done::Unchanged)), "{outcome:?}");
     assert_eq!(scene.store.history(&scene.memory).expect("read").len(), 1);
-    println!("calls: first run {calls}, second {}", scene.memory.calls() - calls);
+    println!("calls: first run {calls}, second {}", scene.calls() - calls);
 }
 
 #[test]
@@ -338,4 +358,25 @@ fn a_file_held_open_for_writing_is_given_up_on() {
     assert!(failure.to_string().contains("another program keeps it open for writing"), "{failure}");
     drop(writer);
     assert!(scene.is_old() && scene.litter().is_empty());
+}
+
+#[test]
+fn undo_puts_back_what_a_run_replaced() {
+    let scene = Scene::new();
+    scene.memory.dress(Path::new(GONE), 0o640, (1000, 1000), ("user.note", b""));
+    let id = scene.run().expect("applied").id;
+    let backup = scene.store.load_backup(&scene.memory, &id).expect("whole").expect("there");
+    scene.memory.write(Path::new(OLD), b"old\nmcpkeel\ntheirs\n");
+    let gentle = restore(&scene.memory, &scene.store, &backup, false).expect("planned");
+    assert_eq!((gentle.changes.len(), gentle.changed_since), (3, vec![PathBuf::from(OLD)]));
+    let forced = restore(&scene.memory, &scene.store, &backup, true).expect("planned");
+
+    let lock = scene.store.lock(&scene.memory, "undo").expect("free");
+    let mut keys = Keys { removed: None, merges: 0 };
+    let mut commit = |_: &Outcome| Ok(Vec::new());
+    run(&scene.memory, &scene.store, &lock, &meta(false), forced.changes, &mut keys, &mut commit).expect("undone");
+    assert_eq!(&scene.texts()[..4], &old()[..4]);
+    assert_eq!(scene.memory.about(Path::new(GONE)).expect("back").mode, 0o640);
+    let again = restore(&scene.memory, &scene.store, &backup, false).expect("planned");
+    assert_eq!((again.changes.len(), again.unchanged.len()), (0, 4));
 }

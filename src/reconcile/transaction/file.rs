@@ -90,6 +90,11 @@ impl Work {
         Some((last.under.as_ref(), self.mode))
     }
 
+    /// Updates by others that were replaced for a moment.
+    pub fn owed_contents(&self) -> impl Iterator<Item = (&Path, &[u8])> {
+        self.owed.iter().map(|owed| (self.change.path.as_path(), &owed.theirs[..]))
+    }
+
     pub fn into_outcome(self) -> FileOutcome {
         let before = match self.tries.last() {
             Some(last) => last.under.as_deref().map(Fingerprint::of),
