@@ -39,8 +39,8 @@ use self::file::Work;
 use super::recover::{self, Recovered, Undone};
 use crate::base::{Diagnostic, Fingerprint};
 use crate::store::{
-    BackedUp, Backup, Before, Commit, Entry, Header, JournalFile, Line, RunResult, StateFile, StateLock, Store,
-    rfc3339,
+    BackedUp, Backup, Before, Commit, Entry, Header, JournalFile, Line, RunResult, StateFile, StateLock,
+    Store, rfc3339,
 };
 use crate::system::{FileError, System};
 
@@ -218,11 +218,9 @@ pub fn run(
     changes: Vec<Change>,
     rework: &mut dyn Rework,
     commit: &mut dyn FnMut(&Outcome) -> Result<Vec<StateFile>, FileError>,
-) -> Result<Outcome, Failure> {
-    let before_start = |problem: FileError| Failure {
-        problem: Problem::File(problem),
-        path: None,
-        undone: Ok(Undone::default()),
+) -> Result<Outcome, Box<Failure>> {
+    let before_start = |problem: FileError| {
+        Box::new(Failure { problem: Problem::File(problem), path: None, undone: Ok(Undone::default()) })
     };
     let recovered = recover::recover(system, store, lock).map_err(before_start)?;
     let id = store.new_id(system, lock).map_err(before_start)?;
@@ -241,12 +239,13 @@ pub fn run(
         locks: ClientLocks::new(system, &id),
         works: changes.into_iter().enumerate().map(|(index, change)| Work::new(index, change)).collect(),
         outcome: Outcome { id: id.clone(), files: Vec::new(), warnings: Vec::new(), recovered },
-        at: header.at.clone(),
+        header: &header,
         id: &id,
+        kept: Vec::new(),
         has_exchange: true,
     };
     let result = store
-        .add_journal(system, lock, &id, &Line::Run(header))
+        .add_journal(system, lock, &id, &Line::Run(header.clone()))
         .map_err(|error| (Problem::File(error), None))
         .and_then(|()| run.replace_all(rework))
         .and_then(|()| run.commit(commit).map_err(|error| (Problem::File(error), None)));
@@ -254,7 +253,7 @@ pub fn run(
         Ok(()) => Ok(run.outcome),
         Err((problem, path)) => {
             let undone = run.abort();
-            Err(Failure { problem, path, undone })
+            Err(Box::new(Failure { problem, path, undone }))
         }
     }
 }
@@ -266,7 +265,9 @@ struct Run<'r> {
     lock: &'r StateLock,
     meta: &'r RunMeta,
     id: &'r str,
-    at: String,
+    header: &'r Header,
+    /// Contents of others that found no place in a live file.
+    kept: Vec<(PathBuf, Fingerprint)>,
     locks: ClientLocks<'r>,
     works: Vec<Work>,
     outcome: Outcome,
@@ -314,9 +315,7 @@ impl Run<'_> {
         for work in std::mem::take(&mut self.works) {
             if let Some((before, mode)) = work.replaced() {
                 let before = match before {
-                    Some(bytes) => {
-                        Some(Before { fingerprint: store.keep_object(system, bytes)?, mode })
-                    }
+                    Some(bytes) => Some(Before { fingerprint: store.keep_object(system, bytes)?, mode }),
                     None => None,
                 };
                 files.push(BackedUp { path: work.change.path.clone(), before, after: work.stands });
@@ -328,7 +327,7 @@ impl Run<'_> {
         let history = (!files.is_empty() || failed).then(|| Entry {
             format_version: 1,
             id: self.id.to_owned(),
-            at: self.at.clone(),
+            at: self.header.at.clone(),
             command: self.meta.command.clone(),
             summary: self.meta.summary.clone(),
             files: self.outcome.files.iter().map(|file| file.path.clone()).collect(),
@@ -336,7 +335,7 @@ impl Run<'_> {
         });
         let backup = (!files.is_empty()).then(|| Backup {
             id: self.id.to_owned(),
-            at: self.at.clone(),
+            at: self.header.at.clone(),
             command: self.meta.command.clone(),
             revision: self.meta.revision.clone(),
             files,
@@ -344,7 +343,8 @@ impl Run<'_> {
         let line = Line::Commit(Box::new(Commit { state, backup, history }));
         store.add_journal(system, lock, self.id, &line)?;
         self.locks.release();
-        match recover::finish(system, store, lock, self.id) {
+        let kept = recover::keep_strays(system, store, lock, self.header, &self.kept);
+        match kept.and_then(|()| recover::finish(system, store, lock, self.id)) {
             Ok(strays) => self.outcome.warnings.extend(strays),
             // The files are as they should be, and the next run will write what is missing.
             Err(error) => self.outcome.warnings.push(format!("{error}; the next run will finish this one")),
@@ -354,13 +354,14 @@ impl Run<'_> {
 
     fn abort(&mut self) -> Result<Undone, FileError> {
         let (system, store, lock) = (self.system, self.store, self.lock);
-        let mut owed = Vec::new();
+        let mut owed = std::mem::take(&mut self.kept);
         for (path, theirs) in self.works.iter().flat_map(Work::owed_contents) {
             owed.push((path.to_owned(), store.keep_object(system, theirs)?));
         }
         let mut undone = self.undo(None)?;
         owed.retain(|stray| !undone.strays.contains(stray));
         undone.strays.append(&mut owed);
+        recover::keep_strays(system, store, lock, self.header, &undone.strays)?;
         self.locks.release();
         store.drop_journal(system, lock, self.id)?;
         // What happened is known to the caller; that the history lacks it is no reason to fail twice.
@@ -370,7 +371,7 @@ impl Run<'_> {
             &Entry {
                 format_version: 1,
                 id: self.id.to_owned(),
-                at: self.at.clone(),
+                at: self.header.at.clone(),
                 command: self.meta.command.clone(),
                 summary: self.meta.summary.clone(),
                 files: undone.put_back.clone(),
@@ -453,7 +454,9 @@ impl fmt::Display for Failure {
         self.problem.fmt(f)?;
         match &self.undone {
             Ok(_) => Ok(()),
-            Err(error) => write!(f, "; putting the files back failed too ({error}), the next run tries again"),
+            Err(error) => {
+                write!(f, "; putting the files back failed too ({error}), the next run tries again")
+            }
         }
     }
 }

@@ -21,7 +21,11 @@ fn real_of(path: &str) -> &str {
 fn check_keys(scene: &Scene, path: &str, keys: &[&str], at: &str, ours: bool) {
     let text = scene.text(path).unwrap_or_default();
     for key in keys {
-        assert!(text.lines().any(|line| line == *key), "{at}: {key} is lost: {text:?}\n{:#?}", scene.memory.trace());
+        assert!(
+            text.lines().any(|line| line == *key),
+            "{at}: {key} is lost: {text:?}\n{:#?}",
+            scene.memory.trace()
+        );
     }
     let has_ours = text.contains("mcpkeel\n") || path == GONE;
     assert!(!ours || has_ours, "{at}: ours is lost: {text:?}");
@@ -44,7 +48,9 @@ fn an_update_between_any_two_calls_is_kept() {
                 for n in some(1..=calls) {
                     let scene = Scene::new();
                     platform(&scene.memory);
-                    scene.memory.before(n, move |memory| add_key(memory, Path::new(real_of(path)), "theirs", style));
+                    scene
+                        .memory
+                        .before(n, move |memory| add_key(memory, Path::new(real_of(path)), "theirs", style));
                     let at = format!("{path} {style} before call {n}");
                     scene.run().unwrap_or_else(|failure| panic!("{at}: {failure:?}"));
                     points += 1;
@@ -99,11 +105,9 @@ fn a_writer_that_opened_the_file_before_the_exchange_loses_nothing() {
                     *hand.lock().expect("free") = file.map(|file| (file, text + "theirs\n"));
                 });
                 let hand = writer.clone();
-                scene.memory.before(n + m, move |memory| {
-                    match hand.lock().expect("free").as_ref() {
-                        Some((file, text)) => file.write(text.as_bytes()),
-                        None => add_key(memory, real, "theirs", "rename"),
-                    }
+                scene.memory.before(n + m, move |memory| match hand.lock().expect("free").as_ref() {
+                    Some((file, text)) => file.write(text.as_bytes()),
+                    None => add_key(memory, real, "theirs", "rename"),
                 });
                 let hand = writer.clone();
                 scene.memory.before(n + m + 1, move |_| drop(hand.lock().expect("free").take()));
@@ -163,7 +167,10 @@ fn a_program_that_rewrites_the_file_at_every_exchange_is_given_way_to() {
         }
     });
     let failure = scene.run().expect_err("contended").expect("started");
-    assert!(failure.to_string().starts_with("another program keeps rewriting /home/me/old.json"), "{failure}");
+    assert!(
+        failure.to_string().starts_with("another program keeps rewriting /home/me/old.json"),
+        "{failure}"
+    );
     // It read our content while it was there for a moment, and so dropped its own update of before:
     // that one is kept in the object store.
     scene.memory.reboot(Loss::Nothing);

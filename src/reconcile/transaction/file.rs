@@ -107,7 +107,14 @@ impl Work {
             None => Done::Written,
         };
         let real = self.real.unwrap_or_else(|| self.change.path.clone());
-        FileOutcome { path: self.change.path, real, done, before, after: self.stands, reworked: self.reworked }
+        FileOutcome {
+            path: self.change.path,
+            real,
+            done,
+            before,
+            after: self.stands,
+            reworked: self.reworked,
+        }
     }
 }
 
@@ -193,6 +200,7 @@ impl Run<'_> {
                         if !std::mem::replace(&mut owed.is_kept, true) {
                             let print = self.store.keep_object(self.system, &owed.theirs)?;
                             self.outcome.warnings.push(stray(&work.change.path, print));
+                            self.kept.push((work.change.path.clone(), print));
                         }
                         Some(live)
                     }
@@ -322,7 +330,12 @@ impl Run<'_> {
         }
         let Some(first) = missing.first() else { return Ok(()) };
         if !allowed {
-            return Err(FileError::new(real, "create", ErrorKind::NotFound, format!("there is no {}", first.display())));
+            return Err(FileError::new(
+                real,
+                "create",
+                ErrorKind::NotFound,
+                format!("there is no {}", first.display()),
+            ));
         }
         let line = Line::Dirs(Dirs { made: missing.clone() });
         self.store.add_journal(self.system, self.lock, self.id, &line)?;
@@ -358,7 +371,9 @@ pub(in crate::reconcile) fn write_temp(
     // Open to nobody until its attributes are right.
     let mode = if is_new && access == Access::Keep { 0o644 } else { 0o600 };
     system.create_new(temp, bytes, mode).at(temp, "create")?;
-    if !is_new && found(system.copy_attributes(&seen.real, temp)).at(&seen.real, "keep the attributes of")?.is_none() {
+    if !is_new
+        && found(system.copy_attributes(&seen.real, temp)).at(&seen.real, "keep the attributes of")?.is_none()
+    {
         system.remove_file(temp).at(temp, "remove")?;
         return Ok(false);
     }
