@@ -28,11 +28,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::transaction::{
-    Access, ClientLocks, Problem, Seen, Swapped, follow, look, put, remove_small_tree, take, temp_path, temp_prefix,
-    write_temp,
+    Access, ClientLocks, Problem, Seen, Swapped, follow, look, put, remove_small_tree, take, temp_path,
+    temp_prefix, write_temp,
 };
 use crate::base::Fingerprint;
-use crate::store::{Entry, Journal, Line, Round, RunResult, StateLock, Store};
+use crate::store::{
+    BackedUp, Backup, Before, Entry, Header, Journal, Line, Round, RunResult, StateLock, Store,
+};
 use crate::system::{At, FileError, Kind, System, found};
 
 /// How often other writers may get in between while a file is put back.
@@ -88,6 +90,7 @@ pub fn recover(system: &dyn System, store: &Store, lock: &StateLock) -> Result<R
             }
         }
         if journal.commit().is_some() {
+            locks.release();
             recovered.warnings.extend(finish(system, store, lock, &id)?);
             recovered.finished.push(id.clone());
         } else {
@@ -103,6 +106,8 @@ pub fn recover(system: &dyn System, store: &Store, lock: &StateLock) -> Result<R
                 outcome: RunResult::Undone,
             };
             store.add_history(system, lock, &entry)?;
+            keep_strays(system, store, lock, &journal.header, &undone.strays)?;
+            locks.release();
             store.drop_journal(system, lock, &id)?;
             recovered.undone.push((id.clone(), undone));
         }
@@ -137,8 +142,35 @@ pub(super) fn finish(
     if let Some(entry) = &commit.history {
         store.add_history(system, lock, entry)?;
     }
+    keep_strays(system, store, lock, &journal.header, &strays)?;
     store.drop_journal(system, lock, id)?;
     Ok(strays.iter().map(|(path, print)| kept(path, *print)).collect())
+}
+
+/// Refers to contents that were found in nobody's place, so that they outlive pruning like any backup.
+pub(super) fn keep_strays(
+    system: &dyn System,
+    store: &Store,
+    lock: &StateLock,
+    run: &Header,
+    strays: &[(PathBuf, Fingerprint)],
+) -> Result<(), FileError> {
+    if strays.is_empty() {
+        return Ok(());
+    }
+    let kept = |(path, print): &(PathBuf, Fingerprint)| BackedUp {
+        path: path.clone(),
+        before: Some(Before { fingerprint: *print, mode: 0o600 }),
+        after: None,
+    };
+    let backup = Backup {
+        id: format!("{}-kept", run.id),
+        at: run.at.clone(),
+        command: format!("{} (contents of others, kept aside)", run.command),
+        revision: None,
+        files: strays.iter().map(kept).collect(),
+    };
+    store.add_backup(system, lock, &backup)
 }
 
 /// Puts back what the run replaced: in all its files, or in one of them.
@@ -241,7 +273,8 @@ impl<'c> Case<'c> {
     /// The directories in which this run may have left names.
     fn dirs(&self) -> BTreeSet<PathBuf> {
         let parent = |path: &Path| path.parent().map(Path::to_owned);
-        let mut dirs: BTreeSet<PathBuf> = self.rounds.iter().filter_map(|round| parent(&round.real)).collect();
+        let mut dirs: BTreeSet<PathBuf> =
+            self.rounds.iter().filter_map(|round| parent(&round.real)).collect();
         if let Ok(real) = follow(self.system, self.path()) {
             dirs.extend(parent(&real));
         }
@@ -289,7 +322,8 @@ impl<'c> Case<'c> {
             let seen = look(self.system, &temp.path)?;
             if let (Some(bytes), false) = (&seen.bytes, self.ours.contains(&seen.print)) {
                 let print = self.store.keep_object(self.system, bytes)?;
-                let is_planned = self.rounds.iter().any(|round| round.from == Some(print) || round.to == Some(print));
+                let is_planned =
+                    self.rounds.iter().any(|round| round.from == Some(print) || round.to == Some(print));
                 stray = (!is_planned && !self.is_live(print)?).then(|| (self.path().to_owned(), print));
             }
         }

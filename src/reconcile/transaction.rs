@@ -28,6 +28,7 @@
 mod client_lock;
 mod file;
 mod look;
+mod restore;
 mod swap;
 
 use std::fmt;
@@ -38,10 +39,12 @@ use self::file::Work;
 use super::recover::{self, Recovered, Undone};
 use crate::base::{Diagnostic, Fingerprint};
 use crate::store::{
-    BackedUp, Backup, Before, Commit, Entry, Header, JournalFile, Line, RunResult, StateFile, StateLock, Store,
-    rfc3339,
+    BackedUp, Backup, Before, Commit, Entry, Header, JournalFile, Line, RunResult, StateFile, StateLock,
+    Store, rfc3339,
 };
 use crate::system::{FileError, System};
+
+pub use restore::{Restore, restore};
 
 pub(super) use client_lock::{ClientLocks, remove_small_tree};
 pub(super) use file::write_temp;
@@ -215,11 +218,9 @@ pub fn run(
     changes: Vec<Change>,
     rework: &mut dyn Rework,
     commit: &mut dyn FnMut(&Outcome) -> Result<Vec<StateFile>, FileError>,
-) -> Result<Outcome, Failure> {
-    let before_start = |problem: FileError| Failure {
-        problem: Problem::File(problem),
-        path: None,
-        undone: Ok(Undone::default()),
+) -> Result<Outcome, Box<Failure>> {
+    let before_start = |problem: FileError| {
+        Box::new(Failure { problem: Problem::File(problem), path: None, undone: Ok(Undone::default()) })
     };
     let recovered = recover::recover(system, store, lock).map_err(before_start)?;
     let id = store.new_id(system, lock).map_err(before_start)?;
@@ -238,12 +239,13 @@ pub fn run(
         locks: ClientLocks::new(system, &id),
         works: changes.into_iter().enumerate().map(|(index, change)| Work::new(index, change)).collect(),
         outcome: Outcome { id: id.clone(), files: Vec::new(), warnings: Vec::new(), recovered },
-        at: header.at.clone(),
+        header: &header,
         id: &id,
+        kept: Vec::new(),
         has_exchange: true,
     };
     let result = store
-        .add_journal(system, lock, &id, &Line::Run(header))
+        .add_journal(system, lock, &id, &Line::Run(header.clone()))
         .map_err(|error| (Problem::File(error), None))
         .and_then(|()| run.replace_all(rework))
         .and_then(|()| run.commit(commit).map_err(|error| (Problem::File(error), None)));
@@ -251,7 +253,7 @@ pub fn run(
         Ok(()) => Ok(run.outcome),
         Err((problem, path)) => {
             let undone = run.abort();
-            Err(Failure { problem, path, undone })
+            Err(Box::new(Failure { problem, path, undone }))
         }
     }
 }
@@ -263,7 +265,9 @@ struct Run<'r> {
     lock: &'r StateLock,
     meta: &'r RunMeta,
     id: &'r str,
-    at: String,
+    header: &'r Header,
+    /// Contents of others that found no place in a live file.
+    kept: Vec<(PathBuf, Fingerprint)>,
     locks: ClientLocks<'r>,
     works: Vec<Work>,
     outcome: Outcome,
@@ -290,19 +294,15 @@ impl Run<'_> {
     fn replace_one(&mut self, index: usize, rework: &mut dyn Rework) -> Result<(), Stopped> {
         let mut work = std::mem::replace(&mut self.works[index], Work::placeholder());
         let result = self.bring(&mut work, rework);
-        let path = work.change.path.clone();
-        let mut stop = None;
-        if let Err(problem) = result {
-            if !self.meta.keep_going {
-                stop = Some(problem);
-            } else if let Err(error) = self.undo(Some(index)) {
-                stop = Some(Problem::File(error));
-            } else {
-                work.failed = Some(problem);
-            }
-        }
         self.works[index] = work;
-        stop.map_or(Ok(()), |problem| Err((problem, Some(path))))
+        let Err(problem) = result else { return Ok(()) };
+        let path = Some(self.works[index].change.path.clone());
+        if !self.meta.keep_going {
+            return Err((problem, path));
+        }
+        self.undo(Some(index)).map_err(|error| (Problem::File(error), path))?;
+        self.works[index].failed = Some(problem);
+        Ok(())
     }
 
     /// From here on the run counts, as soon as the journal says so.
@@ -315,9 +315,7 @@ impl Run<'_> {
         for work in std::mem::take(&mut self.works) {
             if let Some((before, mode)) = work.replaced() {
                 let before = match before {
-                    Some(bytes) => {
-                        Some(Before { fingerprint: store.keep_object(system, bytes)?, mode })
-                    }
+                    Some(bytes) => Some(Before { fingerprint: store.keep_object(system, bytes)?, mode }),
                     None => None,
                 };
                 files.push(BackedUp { path: work.change.path.clone(), before, after: work.stands });
@@ -329,7 +327,7 @@ impl Run<'_> {
         let history = (!files.is_empty() || failed).then(|| Entry {
             format_version: 1,
             id: self.id.to_owned(),
-            at: self.at.clone(),
+            at: self.header.at.clone(),
             command: self.meta.command.clone(),
             summary: self.meta.summary.clone(),
             files: self.outcome.files.iter().map(|file| file.path.clone()).collect(),
@@ -337,7 +335,7 @@ impl Run<'_> {
         });
         let backup = (!files.is_empty()).then(|| Backup {
             id: self.id.to_owned(),
-            at: self.at.clone(),
+            at: self.header.at.clone(),
             command: self.meta.command.clone(),
             revision: self.meta.revision.clone(),
             files,
@@ -345,7 +343,8 @@ impl Run<'_> {
         let line = Line::Commit(Box::new(Commit { state, backup, history }));
         store.add_journal(system, lock, self.id, &line)?;
         self.locks.release();
-        match recover::finish(system, store, lock, self.id) {
+        let kept = recover::keep_strays(system, store, lock, self.header, &self.kept);
+        match kept.and_then(|()| recover::finish(system, store, lock, self.id)) {
             Ok(strays) => self.outcome.warnings.extend(strays),
             // The files are as they should be, and the next run will write what is missing.
             Err(error) => self.outcome.warnings.push(format!("{error}; the next run will finish this one")),
@@ -355,7 +354,14 @@ impl Run<'_> {
 
     fn abort(&mut self) -> Result<Undone, FileError> {
         let (system, store, lock) = (self.system, self.store, self.lock);
-        let undone = self.undo(None)?;
+        let mut owed = std::mem::take(&mut self.kept);
+        for (path, theirs) in self.works.iter().flat_map(Work::owed_contents) {
+            owed.push((path.to_owned(), store.keep_object(system, theirs)?));
+        }
+        let mut undone = self.undo(None)?;
+        owed.retain(|stray| !undone.strays.contains(stray));
+        undone.strays.append(&mut owed);
+        recover::keep_strays(system, store, lock, self.header, &undone.strays)?;
         self.locks.release();
         store.drop_journal(system, lock, self.id)?;
         // What happened is known to the caller; that the history lacks it is no reason to fail twice.
@@ -365,7 +371,7 @@ impl Run<'_> {
             &Entry {
                 format_version: 1,
                 id: self.id.to_owned(),
-                at: self.at.clone(),
+                at: self.header.at.clone(),
                 command: self.meta.command.clone(),
                 summary: self.meta.summary.clone(),
                 files: undone.put_back.clone(),
@@ -448,7 +454,9 @@ impl fmt::Display for Failure {
         self.problem.fmt(f)?;
         match &self.undone {
             Ok(_) => Ok(()),
-            Err(error) => write!(f, "; putting the files back failed too ({error}), the next run tries again"),
+            Err(error) => {
+                write!(f, "; putting the files back failed too ({error}), the next run tries again")
+            }
         }
     }
 }

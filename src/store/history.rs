@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StateLock, files};
+use super::{StateLock, Store, files};
 use crate::system::{At, FileError, System, found};
 
 /// One line of the history: a run that changed something, or tried to.
@@ -67,9 +67,8 @@ impl Store {
     ) -> std::result::Result<(), FileError> {
         let path = self.path("history.jsonl");
         let bytes = found(system.read(&path)).at(&path, "read")?.unwrap_or_default();
-        let is_known = |line: &[u8]| {
-            serde_json::from_slice::<Entry>(line).is_ok_and(|known| known.id == entry.id)
-        };
+        let is_known =
+            |line: &[u8]| serde_json::from_slice::<Entry>(line).is_ok_and(|known| known.id == entry.id);
         if bytes.rsplit(|byte| *byte == b'\n').take(50).any(is_known) {
             return Ok(());
         }

@@ -129,7 +129,8 @@ impl Store {
     pub fn load_journal(&self, system: &dyn System, id: &str) -> Result<Option<Journal>, FileError> {
         let path = self.journal(id);
         let bytes = found(system.read(&path)).at(&path, "read")?.unwrap_or_default();
-        let mut lines = bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+        let mut lines =
+            bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
         let Some(Line::Run(header)) = lines.next() else { return Ok(None) };
         Ok(Some(Journal { header, lines: lines.collect() }))
     }

@@ -22,10 +22,10 @@ mod time;
 
 use std::path::{Path, PathBuf};
 
-pub use backups::{Backup, BackedUp, Before, Saved};
+pub use backups::{BackedUp, Backup, Before, Saved};
 pub use files::{json_text, load_json, save_json, write_file};
 pub use history::{Entry, Result as RunResult};
-pub use journal::{Commit, Dirs, Header, JournalFile, Line, Journal, Round, StateFile};
+pub use journal::{Commit, Dirs, Header, Journal, JournalFile, Line, Round, StateFile};
 pub use lock::{Holder, LockError, StateLock};
 pub use time::{from_rfc3339, rfc3339};
 
@@ -53,7 +53,9 @@ impl Store {
         let home = system.home()?;
         Some(match system.os() {
             "macos" => home.join("Library/Application Support/mcpkeel/state"),
-            "windows" => absolute("LOCALAPPDATA").unwrap_or_else(|| home.join("AppData/Local")).join("mcpkeel"),
+            "windows" => {
+                absolute("LOCALAPPDATA").unwrap_or_else(|| home.join("AppData/Local")).join("mcpkeel")
+            }
             _ => home.join(".local/state/mcpkeel"),
         })
     }

@@ -34,10 +34,11 @@ pub(super) fn id(time: SystemTime) -> String {
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z-{fraction:04x}")
 }
 
-/// The next name after this one, within its second; none at the second's end.
+/// The next name after this one (whatever follows the name proper), within its second; none at the
+/// second's end.
 pub(super) fn id_after(id: &str) -> Option<String> {
     let (second, fraction) = id.split_once('-')?;
-    let next = u16::from_str_radix(fraction, 16).ok()?.checked_add(1)?;
+    let next = u16::from_str_radix(fraction.get(..4)?, 16).ok()?.checked_add(1)?;
     Some(format!("{second}-{next:04x}"))
 }
 
@@ -46,8 +47,7 @@ fn parts(time: SystemTime) -> [u64; 6] {
     // Civil from days, from the same source.
     let days = seconds / 86_400 + 719_468;
     let day_of_era = days % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_index = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_index + 2) / 5 + 1;

@@ -3,7 +3,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::{FileId, Kind, Lease, Lock, Meta, Quiet, Swap, System};
+use super::{FileId, Kind, Lock, Meta, Quiet, Swap, System};
 
 /// The machine this runs on.
 ///
@@ -16,9 +16,11 @@ struct FileLock(#[allow(dead_code, reason = "held for its drop")] File);
 
 impl Lock for FileLock {}
 
+#[cfg(target_os = "linux")]
 struct FileLease(File);
 
-impl Lease for FileLease {
+#[cfg(target_os = "linux")]
+impl super::Lease for FileLease {
     fn read(&self) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         (&self.0).read_to_end(&mut bytes)?;
@@ -30,10 +32,7 @@ impl Lease for FileLease {
     }
 
     fn is_wanted(&self) -> bool {
-        #[cfg(target_os = "linux")]
-        return !super::unsafe_calls::has_read_lease(&self.0);
-        #[cfg(not(target_os = "linux"))]
-        return false;
+        !super::unsafe_calls::has_read_lease(&self.0)
     }
 }
 
@@ -51,15 +50,7 @@ impl System for Real {
             _ => Kind::Other,
         };
         let (mode, owner, links) = unix_parts(&meta);
-        Ok(Meta {
-            kind,
-            len: meta.len(),
-            mode,
-            owner,
-            links,
-            modified: meta.modified()?,
-            id: file_id(&meta),
-        })
+        Ok(Meta { kind, len: meta.len(), mode, owner, links, modified: meta.modified()?, id: file_id(&meta) })
     }
 
     fn read_link(&self, path: &Path) -> io::Result<PathBuf> {
@@ -187,7 +178,8 @@ impl System for Real {
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
         let mut options = OpenOptions::new();
-        let file = with_mode(options.read(true).write(true).create(true).truncate(false), 0o600).open(path)?;
+        let file =
+            with_mode(options.read(true).write(true).create(true).truncate(false), 0o600).open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Box::new(FileLock(file)))),
             Err(TryLockError::WouldBlock) => Ok(None),

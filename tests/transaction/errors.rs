@@ -7,23 +7,38 @@ use super::*;
 fn an_error_at_any_call_undoes_everything() {
     let mut points = 0;
     let mut undone_later = 0;
-    let once = [ErrorKind::StorageFull, ErrorKind::ReadOnlyFilesystem, ErrorKind::PermissionDenied, ErrorKind::Other];
+    let once = [
+        ErrorKind::StorageFull,
+        ErrorKind::ReadOnlyFilesystem,
+        ErrorKind::PermissionDenied,
+        ErrorKind::Other,
+    ];
     let once = once.map(Fault::Once);
     let from = [ErrorKind::StorageFull, ErrorKind::ReadOnlyFilesystem].map(Fault::From);
     for fault in once.into_iter().chain(from) {
         let without_faults = Scene::new();
         without_faults.run().expect("applied");
-        let calls = without_faults.memory.calls();
+        let calls = without_faults.calls();
         for n in 1..=calls {
             let scene = Scene::new();
             scene.memory.fault(n, fault);
             let result = scene.run();
-            let at = format!("{fault:?} at call {n} of {calls}: {:?}", scene.memory.trace().get(n as usize + 30));
+            let at = format!(
+                "{fault:?} at call {n} of {calls}: {}",
+                scene.memory.trace()[scene
+                    .memory
+                    .trace()
+                    .len()
+                    .min((without_faults.memory.calls() - calls + n) as usize)
+                    - 1]
+            );
             points += 1;
             scene.check_whole(&at);
             match &result {
                 Ok(_) => assert_eq!(&scene.texts()[..4], &new()[..4], "{at}"),
-                Err(Some(failure)) if failure.undone.is_ok() => assert!(scene.is_old(), "{at}: {failure:?} {:?}", scene.texts()),
+                Err(Some(failure)) if failure.undone.is_ok() => {
+                    assert!(scene.is_old(), "{at}: {failure:?} {:?}", scene.texts())
+                }
                 Err(Some(_)) => undone_later += 1,
                 Err(None) => assert!(scene.is_old(), "{at}"),
             }

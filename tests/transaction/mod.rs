@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use mcpkeel::base::{Diagnostic, Fingerprint};
 use mcpkeel::reconcile::recover::{Recovered, recover};
 use mcpkeel::reconcile::transaction::{
-    Access, After, Change, ClientLock, Done, Failure, Outcome, Rework, RunMeta, run,
+    Access, After, Change, ClientLock, Done, Failure, Outcome, Rework, RunMeta, restore, run,
 };
 use mcpkeel::store::{StateFile, Store};
 use mcpkeel::system::{Fault, Loss, Memory, System};
@@ -27,7 +27,8 @@ impl Rework for Keys {
     fn rework(&mut self, file: usize, found: Option<&[u8]>) -> Result<Option<After>, Box<Diagnostic>> {
         let text = String::from_utf8_lossy(found.unwrap_or_default()).into_owned();
         if self.removed == Some(file) {
-            let rest: String = text.lines().filter(|key| *key != "gone").map(|key| format!("{key}\n")).collect();
+            let rest: String =
+                text.lines().filter(|key| *key != "gone").map(|key| format!("{key}\n")).collect();
             return Ok(if found.is_some() && rest.is_empty() {
                 Some(After::Remove)
             } else {
@@ -71,6 +72,7 @@ pub const LOCK: &str = "/home/me/old.json.lock";
 pub struct Scene {
     pub memory: Memory,
     pub store: Store,
+    start: u64,
 }
 
 impl Scene {
@@ -86,7 +88,18 @@ impl Scene {
         drop(store.lock(&memory, "apply").expect("free"));
         memory.write(&store.path("ledger.json"), b"ledger 1");
         memory.reboot(Loss::Data);
-        Self { memory, store }
+        let start = memory.calls();
+        Self { memory, store, start }
+    }
+
+    /// How many calls were made since the scene was set.
+    pub fn calls(&self) -> u64 {
+        self.memory.calls() - self.start
+    }
+
+    /// The last call made.
+    pub fn last_call(&self) -> String {
+        self.memory.trace().last().cloned().unwrap_or_default()
     }
 
     pub fn changes(&self) -> Vec<Change> {
@@ -106,16 +119,21 @@ impl Scene {
         ]
     }
 
-    pub fn run(&self) -> Result<Outcome, Option<Failure>> {
+    pub fn run(&self) -> Result<Outcome, Option<Box<Failure>>> {
         self.run_with(&mut Keys { removed: Some(3), merges: 0 }, false)
     }
 
     /// `Err(None)`: it did not even come to start.
-    pub fn run_with(&self, rework: &mut dyn Rework, keep_going: bool) -> Result<Outcome, Option<Failure>> {
+    pub fn run_with(
+        &self,
+        rework: &mut dyn Rework,
+        keep_going: bool,
+    ) -> Result<Outcome, Option<Box<Failure>>> {
         let lock = self.store.lock(&self.memory, "apply").map_err(|_| None)?;
         let mut commit =
             |_: &Outcome| Ok(vec![StateFile { name: "ledger.json".into(), text: "ledger 2".into() }]);
-        run(&self.memory, &self.store, &lock, &meta(keep_going), self.changes(), rework, &mut commit).map_err(Some)
+        run(&self.memory, &self.store, &lock, &meta(keep_going), self.changes(), rework, &mut commit)
+            .map_err(Some)
     }
 
     pub fn recover(&self) -> Option<Recovered> {
@@ -144,7 +162,9 @@ impl Scene {
     pub fn litter(&self) -> Vec<PathBuf> {
         let is_litter = |path: &PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            name.starts_with(".mcpkeel") || name.ends_with(".jsonl") && name != "history.jsonl" || name.ends_with(".lock")
+            name.starts_with(".mcpkeel")
+                || name.ends_with(".jsonl") && name != "history.jsonl"
+                || name.ends_with(".lock")
         };
         self.memory.tree(Path::new("/home/me")).into_iter().filter(is_litter).collect()
     }
@@ -154,7 +174,9 @@ impl Scene {
         for ((text, old), new) in self.texts().into_iter().zip(old()).zip(new()) {
             assert!(text == old || text == new, "{at}: {text:?}");
         }
-        assert!(self.memory.about(Path::new(LINK)).is_some_and(|meta| meta.kind == mcpkeel::system::Kind::Link));
+        assert!(
+            self.memory.about(Path::new(LINK)).is_some_and(|meta| meta.kind == mcpkeel::system::Kind::Link)
+        );
     }
 
     /// Panics unless the next run converges, leaves nothing behind, and the backup holds the old bytes.
@@ -163,7 +185,8 @@ impl Scene {
         let outcome = self.run().unwrap_or_else(|failure| panic!("{at}: {failure:?}"));
         assert!(self.is_new(), "{at}: {:?}", self.texts());
         assert_eq!(self.litter(), Vec::<PathBuf>::new(), "{at}");
-        let is_unchanged = |file: &mcpkeel::reconcile::transaction::FileOutcome| matches!(file.done, Done::Unchanged);
+        let is_unchanged =
+            |file: &mcpkeel::reconcile::transaction::FileOutcome| matches!(file.done, Done::Unchanged);
         assert_eq!(outcome.files.iter().all(is_unchanged), was_new, "{at}: {:?}", outcome.files);
         let id = self.store.backup_ids(&self.memory).expect("listed").pop().expect("a backup");
         let backup = self.store.load_backup(&self.memory, &id).expect("whole").expect("there");
@@ -172,12 +195,24 @@ impl Scene {
             Some(String::from_utf8(bytes).expect("text"))
         });
         assert_eq!(before.collect::<Vec<_>>(), old()[..4], "{at}");
-        assert_eq!(self.store.history(&self.memory).expect("read").last().map(|entry| entry.id.clone()), Some(id));
+        assert_eq!(
+            self.store.history(&self.memory).expect("read").last().map(|entry| entry.id.clone()),
+            Some(id)
+        );
     }
 }
 
+/// One in seven of many cases, starting anywhere; all of them when `MCPKEEL_EXHAUSTIVE` is set.
+pub fn some(cases: std::ops::RangeInclusive<u64>) -> impl Iterator<Item = u64> {
+    static START: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    let step = if std::env::var_os("MCPKEEL_EXHAUSTIVE").is_some() { 1 } else { 7 };
+    let start = START.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % step;
+    cases.skip(start as usize).step_by(step as usize)
+}
+
 pub fn old() -> [Option<String>; 5] {
-    [Some("linked\n"), None, Some("old\n"), Some("gone\n"), Some("ledger 1")].map(|text| text.map(str::to_owned))
+    [Some("linked\n"), None, Some("old\n"), Some("gone\n"), Some("ledger 1")]
+        .map(|text| text.map(str::to_owned))
 }
 
 pub fn new() -> [Option<String>; 5] {
@@ -207,11 +242,11 @@ fn replaces_creates_and_removes_as_one() {
 fn a_second_run_finds_nothing_to_do() {
     let scene = Scene::new();
     scene.run().expect("applied");
-    let calls = scene.memory.calls();
+    let calls = scene.calls();
     let outcome = scene.run().expect("applied");
     assert!(outcome.files.iter().all(|file| matches!(file.done, Done::Unchanged)), "{outcome:?}");
     assert_eq!(scene.store.history(&scene.memory).expect("read").len(), 1);
-    println!("calls: first run {calls}, second {}", scene.memory.calls() - calls);
+    println!("calls: first run {calls}, second {}", scene.calls() - calls);
 }
 
 #[test]
@@ -228,7 +263,8 @@ fn a_private_file_is_narrowed_even_when_its_content_is_right() {
     let lock = scene.store.lock(&scene.memory, "apply").expect("free");
     let mut commit = |_: &Outcome| Ok(Vec::new());
     let mut keys = Keys { removed: None, merges: 0 };
-    run(&scene.memory, &scene.store, &lock, &meta(false), vec![change], &mut keys, &mut commit).expect("applied");
+    run(&scene.memory, &scene.store, &lock, &meta(false), vec![change], &mut keys, &mut commit)
+        .expect("applied");
     assert_eq!(scene.memory.about(Path::new(OLD)).expect("there").mode, 0o600);
 }
 
@@ -338,4 +374,26 @@ fn a_file_held_open_for_writing_is_given_up_on() {
     assert!(failure.to_string().contains("another program keeps it open for writing"), "{failure}");
     drop(writer);
     assert!(scene.is_old() && scene.litter().is_empty());
+}
+
+#[test]
+fn undo_puts_back_what_a_run_replaced() {
+    let scene = Scene::new();
+    scene.memory.dress(Path::new(GONE), 0o640, (1000, 1000), ("user.note", b""));
+    let id = scene.run().expect("applied").id;
+    let backup = scene.store.load_backup(&scene.memory, &id).expect("whole").expect("there");
+    scene.memory.write(Path::new(OLD), b"old\nmcpkeel\ntheirs\n");
+    let gentle = restore(&scene.memory, &scene.store, &backup, false).expect("planned");
+    assert_eq!((gentle.changes.len(), gentle.changed_since), (3, vec![PathBuf::from(OLD)]));
+    let forced = restore(&scene.memory, &scene.store, &backup, true).expect("planned");
+
+    let lock = scene.store.lock(&scene.memory, "undo").expect("free");
+    let mut keys = Keys { removed: None, merges: 0 };
+    let mut commit = |_: &Outcome| Ok(Vec::new());
+    run(&scene.memory, &scene.store, &lock, &meta(false), forced.changes, &mut keys, &mut commit)
+        .expect("undone");
+    assert_eq!(&scene.texts()[..4], &old()[..4]);
+    assert_eq!(scene.memory.about(Path::new(GONE)).expect("back").mode, 0o640);
+    let again = restore(&scene.memory, &scene.store, &backup, false).expect("planned");
+    assert_eq!((again.changes.len(), again.unchanged.len()), (0, 4));
 }

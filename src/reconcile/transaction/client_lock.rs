@@ -69,11 +69,10 @@ impl<'s> ClientLocks<'s> {
         }
     }
 
-    /// Gives all locks back. One that cannot be removed goes stale by itself.
+    /// Gives all locks back. One that cannot be removed is tried again at the end, and goes stale by
+    /// itself after that.
     pub fn release(&mut self) {
-        for dir in std::mem::take(&mut self.held) {
-            let _ = self.system.remove_dir(&dir);
-        }
+        self.held.retain(|dir| found(self.system.remove_dir(dir)).is_err());
     }
 
     fn age(&self, dir: &Path, now: SystemTime) -> Result<Option<Duration>, FileError> {

@@ -90,6 +90,11 @@ impl Work {
         Some((last.under.as_ref(), self.mode))
     }
 
+    /// Updates by others that were replaced for a moment.
+    pub fn owed_contents(&self) -> impl Iterator<Item = (&Path, &[u8])> {
+        self.owed.iter().map(|owed| (self.change.path.as_path(), &owed.theirs[..]))
+    }
+
     pub fn into_outcome(self) -> FileOutcome {
         let before = match self.tries.last() {
             Some(last) => last.under.as_deref().map(Fingerprint::of),
@@ -102,7 +107,14 @@ impl Work {
             None => Done::Written,
         };
         let real = self.real.unwrap_or_else(|| self.change.path.clone());
-        FileOutcome { path: self.change.path, real, done, before, after: self.stands, reworked: self.reworked }
+        FileOutcome {
+            path: self.change.path,
+            real,
+            done,
+            before,
+            after: self.stands,
+            reworked: self.reworked,
+        }
     }
 }
 
@@ -188,6 +200,7 @@ impl Run<'_> {
                         if !std::mem::replace(&mut owed.is_kept, true) {
                             let print = self.store.keep_object(self.system, &owed.theirs)?;
                             self.outcome.warnings.push(stray(&work.change.path, print));
+                            self.kept.push((work.change.path.clone(), print));
                         }
                         Some(live)
                     }
@@ -317,7 +330,12 @@ impl Run<'_> {
         }
         let Some(first) = missing.first() else { return Ok(()) };
         if !allowed {
-            return Err(FileError::new(real, "create", ErrorKind::NotFound, format!("there is no {}", first.display())));
+            return Err(FileError::new(
+                real,
+                "create",
+                ErrorKind::NotFound,
+                format!("there is no {}", first.display()),
+            ));
         }
         let line = Line::Dirs(Dirs { made: missing.clone() });
         self.store.add_journal(self.system, self.lock, self.id, &line)?;
@@ -353,7 +371,9 @@ pub(in crate::reconcile) fn write_temp(
     // Open to nobody until its attributes are right.
     let mode = if is_new && access == Access::Keep { 0o644 } else { 0o600 };
     system.create_new(temp, bytes, mode).at(temp, "create")?;
-    if !is_new && found(system.copy_attributes(&seen.real, temp)).at(&seen.real, "keep the attributes of")?.is_none() {
+    if !is_new
+        && found(system.copy_attributes(&seen.real, temp)).at(&seen.real, "keep the attributes of")?.is_none()
+    {
         system.remove_file(temp).at(temp, "remove")?;
         return Ok(false);
     }

@@ -67,7 +67,12 @@ pub(in crate::reconcile) fn look(system: &dyn System, path: &Path) -> Result<See
                 return Err(FileError::new(&real, "read", ErrorKind::IsADirectory, "it is a directory"));
             }
             Kind::Other => {
-                return Err(FileError::new(&real, "read", ErrorKind::InvalidInput, "it is not a regular file"));
+                return Err(FileError::new(
+                    &real,
+                    "read",
+                    ErrorKind::InvalidInput,
+                    "it is not a regular file",
+                ));
             }
         }
         let (bytes, lease) = match found(system.lease(&real)).at(&real, "open")? {

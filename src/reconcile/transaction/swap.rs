@@ -22,11 +22,7 @@ pub(in crate::reconcile) enum Swapped {
 }
 
 /// Puts the file at `temp` in the place of what was seen, or nowhere.
-pub(in crate::reconcile) fn put(
-    system: &dyn System,
-    seen: &Seen,
-    temp: &Path,
-) -> Result<Swapped, FileError> {
+pub(in crate::reconcile) fn put(system: &dyn System, seen: &Seen, temp: &Path) -> Result<Swapped, FileError> {
     let real = &seen.real;
     let Some(meta) = &seen.meta else {
         return match system.rename_new(temp, real) {
@@ -75,9 +71,8 @@ pub(in crate::reconcile) fn take(
     if !seen.meta.as_ref().is_some_and(|meta| is_same(current.as_ref(), meta)) {
         return Ok(Swapped::Missed);
     }
-    match found(system.rename_new(real, temp)).at(real, "remove")? {
-        None => return Ok(Swapped::Missed),
-        Some(()) => {}
+    if found(system.rename_new(real, temp)).at(real, "remove")?.is_none() {
+        return Ok(Swapped::Missed);
     }
     if is_what_we_saw(system, seen, temp)? {
         return Ok(Swapped::Done);
@@ -107,7 +102,10 @@ fn give_back(
 /// Whether it is the same file, and nobody wrote to it between two looks.
 fn is_same(now: Option<&Meta>, before: &Meta) -> bool {
     now.is_some_and(|now| {
-        now.id == before.id && now.kind == before.kind && now.len == before.len && now.modified == before.modified
+        now.id == before.id
+            && now.kind == before.kind
+            && now.len == before.len
+            && now.modified == before.modified
     })
 }
 

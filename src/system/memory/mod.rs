@@ -42,6 +42,7 @@ pub enum Loss {
     All,
 }
 
+type Act = Box<dyn FnOnce(&mut State) + Send>;
 type Hook = Box<dyn FnMut(&Memory) + Send>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -74,7 +75,7 @@ struct LeaseState {
     number: u64,
     node: u64,
     /// What writers that wait will do once they may.
-    waiting: Vec<Box<dyn FnOnce(&mut State) + Send>>,
+    waiting: Vec<Act>,
 }
 
 impl Default for Memory {
@@ -186,7 +187,8 @@ impl Memory {
         let mut state = self.state();
         hooks.append(&mut state.hooks);
         state.hooks = hooks;
-        let changes = !matches!(name, "read" | "meta" | "read_link" | "list" | "lease" | "sleep" | "try_lock");
+        let changes =
+            !matches!(name, "read" | "meta" | "read_link" | "list" | "lease" | "sleep" | "try_lock");
         let due = state.faults.iter().find(|(n, fault)| match fault {
             Fault::From(_) => *n <= number && changes,
             _ => *n == number,

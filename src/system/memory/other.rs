@@ -112,13 +112,32 @@ impl Memory {
         }
     }
 
+    /// Another program opens a file, changes its content in place and closes it, in one go; under a
+    /// lease it waits first. `false` if there is no such file.
+    pub fn edit(&self, path: &Path, edit: impl FnOnce(Vec<u8>) -> Vec<u8> + Send + 'static) -> bool {
+        let Ok(node) = self.state().disk.existing(path, true) else { return false };
+        self.act(node, move |state| {
+            let bytes = state.disk.data(node).cloned().unwrap_or_default();
+            drop(state.disk.set_data(node, edit(bytes), true));
+        });
+        true
+    }
+
+    fn act(&self, node: u64, act: impl FnOnce(&mut State) + Send + 'static) {
+        let mut state = self.state();
+        match state.leases.iter_mut().find(|lease| lease.node == node) {
+            Some(lease) => lease.waiting.push(Box::new(act)),
+            None => act(&mut state),
+        }
+    }
+
     /// Opens a file for writing in place, emptying it; `None` if there is no such file.
     ///
     /// Under a lease the program waits, and so does everything it writes meanwhile.
     pub fn open_for_writing(&self, path: &Path) -> Option<Writer> {
         let node = self.state().disk.existing(path, true).ok()?;
         let writer = Writer { memory: self.clone(), node };
-        writer.act(move |state| {
+        self.act(node, move |state| {
             *state.writers.entry(node).or_default() += 1;
             drop(state.disk.set_data(node, Vec::new(), true));
         });
@@ -136,22 +155,14 @@ impl Writer {
     /// The whole content from now on.
     pub fn write(&self, bytes: &[u8]) {
         let (node, bytes) = (self.node, bytes.to_vec());
-        self.act(move |state| drop(state.disk.set_data(node, bytes, true)));
-    }
-
-    fn act(&self, act: impl FnOnce(&mut State) + Send + 'static) {
-        let mut state = self.memory.state();
-        match state.leases.iter_mut().find(|lease| lease.node == self.node) {
-            Some(lease) => lease.waiting.push(Box::new(act)),
-            None => act(&mut state),
-        }
+        self.memory.act(node, move |state| drop(state.disk.set_data(node, bytes, true)));
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
         let node = self.node;
-        self.act(move |state| {
+        self.memory.act(node, move |state| {
             if let Some(count) = state.writers.get_mut(&node) {
                 *count = count.saturating_sub(1);
             }
