@@ -42,7 +42,8 @@ fn groups(diagnostic: &Diagnostic) -> Vec<Group<'_>> {
         Severity::Warning => Level::WARNING,
         Severity::Note => Level::NOTE,
     };
-    let mut group = shown(level.primary_title(&diagnostic.message).id(diagnostic.code), diagnostic.place.as_ref());
+    let mut group =
+        shown(level.primary_title(&diagnostic.message).id(diagnostic.code), diagnostic.place.as_ref());
     if let Some(hint) = &diagnostic.hint {
         group = group.element(Level::HELP.message(hint));
     }
@@ -146,7 +147,6 @@ pub fn sarif(diagnostics: &[Diagnostic], version: &str) -> String {
             "tool": { "driver": {
                 "name": "mcpkeel",
                 "version": version,
-                "informationUri": "https://mcpkeel.dev",
                 "rules": rules,
             }},
             "columnKind": "unicodeCodePoints",
@@ -227,13 +227,25 @@ pub fn markdown(diagnostics: &[Diagnostic]) -> String {
             Severity::Note => "note",
         };
         let place = match &diagnostic.place {
-            Some(place) if place.line > 0 => format!(" {}", code(&format!("{}:{}:{}", place.file, place.line, place.column))),
+            Some(place) if place.line > 0 => {
+                format!(" {}", code(&format!("{}:{}:{}", place.file, place.line, place.column)))
+            }
             Some(place) => format!(" {}", code(&place.file)),
             None => String::new(),
         };
-        let _ = writeln!(out, "- **{level}**{place} {} ({})", escaped(&diagnostic.message), code(diagnostic.code));
+        let _ = writeln!(
+            out,
+            "- **{level}**{place} {} ({})",
+            escaped(&diagnostic.message),
+            code(diagnostic.code)
+        );
         for (label, place) in &diagnostic.related {
-            let _ = writeln!(out, "  - {} {}", escaped(label), code(&format!("{}:{}:{}", place.file, place.line, place.column)));
+            let _ = writeln!(
+                out,
+                "  - {} {}",
+                escaped(label),
+                code(&format!("{}:{}:{}", place.file, place.line, place.column))
+            );
         }
         if let Some(hint) = &diagnostic.hint {
             let _ = writeln!(out, "  - help: {}", escaped(hint));
@@ -253,7 +265,7 @@ fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut is_code = false;
     // An odd backtick would open a span that swallows the rest.
-    let balanced = text.matches('`').count() % 2 == 0;
+    let balanced = text.matches('`').count().is_multiple_of(2);
     for c in text.chars() {
         match c {
             '`' if balanced => {

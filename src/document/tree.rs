@@ -64,6 +64,8 @@ struct Container<'t> {
     items: Vec<Item<'t>>,
     /// White space and comments before the closing bracket.
     tail: Cow<'t, str>,
+    /// Whether its keys are known to be distinct. An edit adds only keys that are not there.
+    is_distinct: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -316,7 +318,12 @@ impl<'t> Container<'t> {
             let start = dialect.trivia(text, from);
             if *bytes.get(start)? == close {
                 let tail = Cow::Borrowed(&text[from..start]);
-                return (start + 1 == text.len()).then_some(Self { is_list, items, tail });
+                return (start + 1 == text.len()).then_some(Self {
+                    is_list,
+                    items,
+                    tail,
+                    is_distinct: false,
+                });
             }
             let (mut key_end, mut value) = (start, start);
             if !is_list {
@@ -360,7 +367,12 @@ impl<'t> Container<'t> {
             gap: own(item.gap),
             comma: item.comma,
         });
-        Container { is_list: self.is_list, items: items.collect(), tail: own(self.tail) }
+        Container {
+            is_list: self.is_list,
+            items: items.collect(),
+            tail: own(self.tail),
+            is_distinct: self.is_distinct,
+        }
     }
 
     fn find<D: Dialect>(&self, dialect: D, steps: &[Step]) -> Found {
@@ -385,7 +397,10 @@ impl<'t> Container<'t> {
     }
 
     /// Two members of one name, or two items that both are `step`, and nobody knows which one counts.
-    fn refuse_duplicates<D: Dialect>(&self, dialect: D, step: &Step) -> Result<(), Slip> {
+    fn refuse_duplicates<D: Dialect>(&mut self, dialect: D, step: &Step) -> Result<(), Slip> {
+        if self.is_distinct {
+            return Ok(());
+        }
         let mut seen = std::collections::HashSet::new();
         for item in &self.items {
             let (name, kind) = match step {
@@ -402,6 +417,7 @@ impl<'t> Container<'t> {
                 return Err(Slip::new(item.at, message));
             }
         }
+        self.is_distinct = !self.is_list;
         Ok(())
     }
 

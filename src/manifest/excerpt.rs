@@ -78,12 +78,13 @@ fn is_secret(tree: &Tree, id: Id) -> bool {
 
 /// Whether a text stands where the place of a secret was asked for: then it is the secret itself.
 fn is_in_secrets(tree: &Tree, id: Id) -> bool {
-    let Some(root) = tree.root else { return false };
-    let secrets = tree.find("/secrets").map(|(_, secrets)| secrets);
-    let Kind::Map(members) = tree.kind(tree.parent(id)) else { return false };
-    tree.parent(tree.parent(id)) == root
-        && secrets == Some(tree.parent(id))
-        && members.iter().any(|(_, value)| *value == id)
+    let (Some(root), section) = (tree.root, tree.parent(id)) else { return false };
+    if section == root || tree.parent(section) != root {
+        return false;
+    }
+    let Kind::Map(members) = tree.kind(section) else { return false };
+    members.iter().take(10_000).any(|(_, value)| *value == id)
+        && tree.find("/secrets").is_some_and(|(_, secrets)| secrets == section)
 }
 
 /// The name of an argument: the flag before it, unless it is a flag itself.
@@ -94,17 +95,19 @@ pub fn flag_name<'f>(flag: &'f str, text: &str) -> &'f str {
 
 /// Whether an address carries a secret behind its `?`.
 pub fn is_secret_query(text: &str) -> bool {
-    let query = text.split_once('?').filter(|(start, _)| start.contains("://")).map_or("", |(_, query)| query);
+    let query =
+        text.split_once('?').filter(|(start, _)| start.contains("://")).map_or("", |(_, query)| query);
     let query = query.split('#').next().unwrap_or_default();
-    let is_secret = |pair: &str| pair.split_once('=').is_some_and(|(key, value)| mask::looks_secret(key, value));
+    let is_secret =
+        |pair: &str| pair.split_once('=').is_some_and(|(key, value)| mask::looks_secret(key, value));
     query.split('&').any(is_secret)
 }
 
 /// Whether a text under this name is a secret, as a whole or behind a `--flag=`.
 pub fn is_secret_text(name: &str, text: &str) -> bool {
-    let assigned = text
-        .split_once('=')
-        .filter(|(flag, _)| flag.starts_with('-') || flag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
+    let assigned = text.split_once('=').filter(|(flag, _)| {
+        flag.starts_with('-') || flag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    });
     mask::looks_secret(name, text) || assigned.is_some_and(|(flag, value)| mask::looks_secret(flag, value))
 }
 
@@ -114,8 +117,8 @@ fn by_look(line: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     for (at, sign) in line.char_indices().filter(|(_, c)| matches!(c, ':' | '=')) {
         let name = line[..at].trim_end_matches(['"', '\'', ' ']);
-        let start = name.rfind(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')));
-        let name = &name[start.map_or(0, |start| start + 1)..];
+        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        let name = name.rsplit(|c| !is_part(c)).next().unwrap_or_default();
         let value = at + sign.len_utf8();
         let until = line[value..].find([',', '}', ']']).map_or(line.len(), |end| value + end);
         let text = line[value..until].trim().trim_matches(['"', '\'']);

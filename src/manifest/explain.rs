@@ -106,20 +106,32 @@ fn page(path: &[&str], schema: &Map<String, Value>, required: bool) -> String {
     }
     let options = schema.get("enum").and_then(Value::as_array);
     if let Some(options) = options {
-        list(&mut out, "allowed", options.iter().enumerate().map(|(index, option)| {
-            let meaning = schema.get("enumDescriptions").and_then(|all| all.get(index));
-            (written(option), meaning.and_then(Value::as_str).unwrap_or_default().to_owned())
-        }));
+        list(
+            &mut out,
+            "allowed",
+            options.iter().enumerate().map(|(index, option)| {
+                let meaning = schema.get("enumDescriptions").and_then(|all| all.get(index));
+                (written(option), meaning.and_then(Value::as_str).unwrap_or_default().to_owned())
+            }),
+        );
     }
-    let inner = if schema.contains_key("properties") { schema.clone() } else { own_names(schema).unwrap_or_default() };
+    let inner = if schema.contains_key("properties") {
+        schema.clone()
+    } else {
+        own_names(schema).unwrap_or_default()
+    };
     let inner = if inner.is_empty() { branch_with_fields(schema) } else { inner };
     let fields = inner.get("properties").and_then(Value::as_object).into_iter().flatten();
     let title = if schema.contains_key("properties") { "fields" } else { "fields of each" };
-    list(&mut out, title, fields.map(|(name, field)| {
-        let field = schema::resolved(field);
-        let text = field.get("description").and_then(Value::as_str).unwrap_or_default();
-        (name.clone(), text.split("\n\n").next().unwrap_or_default().to_owned())
-    }));
+    list(
+        &mut out,
+        title,
+        fields.map(|(name, field)| {
+            let field = schema::resolved(field);
+            let text = field.get("description").and_then(Value::as_str).unwrap_or_default();
+            (name.clone(), text.split("\n\n").next().unwrap_or_default().to_owned())
+        }),
+    );
     out
 }
 
@@ -149,7 +161,14 @@ fn type_of(schema: &Map<String, Value>) -> String {
     match (schema.get("type").and_then(Value::as_str), names) {
         (Some("object"), Some(values)) => {
             let inner = schema::wording(&values);
-            format!("a map of names to {}", if inner.starts_with("one of") { "words" } else { inner.strip_prefix("a ").map_or(inner.as_str(), |_| &inner) })
+            format!(
+                "a map of names to {}",
+                if inner.starts_with("one of") {
+                    "words"
+                } else {
+                    inner.strip_prefix("a ").map_or(inner.as_str(), |_| &inner)
+                }
+            )
         }
         _ if schema.get("type").is_some_and(|types| types.as_array().is_some_and(|all| all.len() > 1)) => {
             "a text, number or truth value, taken as it is written".into()
@@ -176,7 +195,14 @@ mod tests {
             let page = explain(path).unwrap_or_else(|problem| panic!("{path}: {}", problem.message));
             assert!(page.starts_with("servers.*.command\n  The program to run"), "{page}");
         }
-        for path in ["", "servers", "clients.drift", "servers.*.tools.deny", "policies.action", "clients.client.stdio"] {
+        for path in [
+            "",
+            "servers",
+            "clients.drift",
+            "servers.*.tools.deny",
+            "policies.action",
+            "clients.client.stdio",
+        ] {
             assert!(explain(path).is_ok(), "{path}");
         }
     }

@@ -6,7 +6,7 @@
 //!
 //! Lines move, they are not rebuilt: [`layout`] finds how far each one moves, [`written`] moves it.
 
-use granit_parser::{Event, Parser, ScalarStyle, Scanner, StrInput, TokenType};
+use granit_parser::{Event, Parser, ScalarStyle, Scanner, Span, StrInput, TokenType};
 
 use super::tree;
 use crate::base::{Diagnostic, Place};
@@ -29,7 +29,10 @@ pub fn format(text: &str) -> Result<String, Box<Diagnostic>> {
         return Ok(formatted);
     }
     let message = "This file cannot be formatted without a risk to what it says.";
-    Err(Box::new(Diagnostic::warning("not-formatted", message).hint("it is left as it is; nothing else is wrong with it")))
+    Err(Box::new(
+        Diagnostic::warning("not-formatted", message)
+            .hint("it is left as it is; nothing else is wrong with it"),
+    ))
 }
 
 fn once(text: &str) -> String {
@@ -102,11 +105,22 @@ fn layout(body: &str, lines: &[&str]) -> Plan {
     let mut flow = 0_usize;
     // The last line with structure, the new column of what follows its last dash, and how far it moves.
     let (mut line, mut after_dash, mut shift) = (usize::MAX, None, 0_isize);
+    let mut last = 0;
     for token in Scanner::new(StrInput::new(body)).map_while(Result::ok) {
         let (span, kind) = token.into_parts();
-        let (at, old) = (span.start.line().saturating_sub(1), span.start.col());
-        if at >= lines.len() {
+        let (at, mut old) = (span.start.line().saturating_sub(1), span.start.col());
+        let before = std::mem::replace(&mut last, at);
+        if let TokenType::Scalar(ScalarStyle::Literal | ScalarStyle::Folded, _) = kind {
+            plan.block_text(lines, before, &span, open.last());
             continue;
+        }
+        if at >= lines.len() || matches!(kind, TokenType::StreamStart | TokenType::StreamEnd) {
+            continue;
+        }
+        if kind == TokenType::BlockEntry {
+            // The parser names the place behind the dash.
+            let dash = lines[at].char_indices().take(old).filter(|(_, c)| *c == '-').last();
+            old = dash.map_or(old, |(dash, _)| lines[at][..dash].chars().count());
         }
         let is_first = lines[at].chars().take(old).all(|c| c == ' ' || c == '\t');
         if line != at {
@@ -141,8 +155,9 @@ fn layout(body: &str, lines: &[&str]) -> Plan {
             // A value on a line of its own.
             (_, Some(top)) => top.new + 2,
         };
-        if flow == 0 && is_first && !matches!(kind, TokenType::Comment(_) | TokenType::Value | TokenType::StreamEnd) {
-            let is_structure = matches!(kind, TokenType::BlockEntry | TokenType::Key) || plan.moves[at] == Move::Comment;
+        if flow == 0 && is_first && !matches!(kind, TokenType::Comment(_) | TokenType::Value) {
+            let is_structure =
+                matches!(kind, TokenType::BlockEntry | TokenType::Key) || plan.moves[at] == Move::Comment;
             if is_structure || line != at {
                 plan.moves[at] = Move::To(column);
                 plan.blocks[at] = open.iter().map(|open| (open.old, open.new)).collect();
@@ -160,10 +175,10 @@ fn layout(body: &str, lines: &[&str]) -> Plan {
             _ => {}
         }
         if flow > 0 || matches!(kind, TokenType::FlowSequenceEnd | TokenType::FlowMappingEnd) {
-            plan.brackets(at, lines, shift, is_first);
+            plan.brackets(at, shift, is_first);
         }
         if let TokenType::Scalar(style, _) = kind {
-            plan.text(lines, at, span.end.line().saturating_sub(1), span.end.col(), style, open.last(), shift, flow > 0);
+            plan.text(lines, at, span.end.line().saturating_sub(1), style, shift);
         }
     }
     plan
@@ -184,53 +199,49 @@ fn first_guess(line: &str) -> Move {
 
 impl Plan {
     /// A line inside brackets moves with the line that opened them.
-    fn brackets(&mut self, at: usize, _: &[&str], shift: isize, is_first: bool) {
+    fn brackets(&mut self, at: usize, shift: isize, is_first: bool) {
         if is_first && self.moves[at] == Move::Comment {
             self.moves[at] = Move::By(shift);
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn text(
-        &mut self,
-        lines: &[&str],
-        from: usize,
-        to: usize,
-        end_column: usize,
-        style: ScalarStyle,
-        top: Option<&Open>,
-        shift: isize,
-        in_brackets: bool,
-    ) {
-        let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
-        // A block text ends at the start of the line after it.
-        let last = if is_block && end_column == 0 { to } else { to + 1 }.min(lines.len());
-        if from + 1 >= last {
-            return;
+    /// The lines of a text after its first move with it; blank ones are line breaks in it.
+    fn text(&mut self, lines: &[&str], from: usize, to: usize, style: ScalarStyle, shift: isize) {
+        let inner = self.moves.iter_mut().zip(lines).take(to + 1).skip(from + 1);
+        for (move_, line) in inner {
+            *move_ = match style {
+                _ if line.trim().is_empty() => Move::Keep,
+                ScalarStyle::Plain => Move::By(shift),
+                _ => Move::Block(shift),
+            };
         }
-        if !is_block {
-            let inner = if style == ScalarStyle::Plain { Move::By(shift) } else { Move::Keep };
-            for at in from + 1..last {
-                let is_blank = lines[at].trim().is_empty();
-                self.moves[at] = if is_blank { Move::Keep } else { inner.clone() };
-                if style != ScalarStyle::Plain && !is_blank && (!in_brackets || shift != 0) {
-                    self.moves[at] = Move::Block(shift);
-                }
-            }
-            return;
-        }
+    }
+
+    /// The lines of a `|` or `>` text: two columns further than their block, unless its header says
+    /// how far.
+    fn block_text(&mut self, lines: &[&str], header: usize, span: &Span, top: Option<&Open>) {
+        let end = span.end.line().saturating_sub(1);
+        let ends_inside =
+            lines.get(end).is_some_and(|line| !line.chars().take(span.end.col()).all(|c| c == ' '));
+        let last = (end + usize::from(ends_inside)).min(lines.len());
+        let indicator = lines[header].rsplit(['|', '>']).next().unwrap_or_default();
+        let indicator = indicator.split(" #").next().unwrap_or_default();
+        let is_kept = indicator.contains('+');
+        let content = (header + 1..last).find(|at| !lines[*at].trim().is_empty());
         let indent = |line: &str| line.len() - line.trim_start_matches(' ').len();
-        let content = lines[from + 1..last].iter().find(|line| !line.trim().is_empty());
-        let header = lines[from].split(" #").next().unwrap_or_default().trim_end();
-        let is_explicit = header.ends_with(|c: char| c.is_ascii_digit())
-            || header.trim_end_matches(['-', '+']).ends_with(|c: char| c.is_ascii_digit());
         let (old, new) = top.map_or((0, 0), |top| (top.old, top.new));
         let shift = match content {
-            Some(line) if !is_explicit => (new + 2) as isize - indent(line) as isize,
+            Some(at) if !indicator.contains(|c: char| c.is_ascii_digit()) => {
+                (new + 2) as isize - indent(lines[at]) as isize
+            }
             _ => new as isize - old as isize,
         };
-        for at in from + 1..last {
-            self.moves[at] = Move::Block(shift);
+        let filled = (header + 1..last).rev().find(|at| !lines[*at].trim().is_empty());
+        for at in header + 1..last {
+            let is_tail = filled.is_none_or(|filled| at > filled);
+            if !is_tail || is_kept {
+                self.moves[at] = Move::Block(shift);
+            }
         }
     }
 }
@@ -314,10 +325,14 @@ fn comment_column(lines: &[&str], plan: &Plan, at: usize) -> usize {
             return *new;
         }
         if next.is_none_or(|next| old > indent(next)) && old >= indent(previous) {
-            let deeper = if old > indent(previous) && next.is_some_and(|next| indent(next) > indent(previous)) { 2 } else { 0 };
+            let deeper = if old > indent(previous) && next.is_some_and(|next| indent(next) > indent(previous))
+            {
+                2
+            } else {
+                0
+            };
             return column(previous) + deeper;
         }
     }
     next.map_or(0, column)
 }
-

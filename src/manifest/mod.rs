@@ -27,6 +27,7 @@ use crate::base::{Diagnostic, Place, Severity};
 
 pub use check::check;
 use tree::{Id, Problem, Tree};
+pub use typed::TEXTS;
 
 /// Most problems that are listed for one file.
 pub const MAX_PROBLEMS: usize = 200;
@@ -94,7 +95,11 @@ fn read(name: &str, bytes: Vec<u8>, fully: bool) -> Parsed {
     } else if let Some(root) = file.tree.root.filter(|root| !file.is_empty(*root)) {
         parsed = typed::read(&file, root, fully);
         // What stands where an alias leads nowhere is not judged as well.
-        let gaps: Vec<_> = problems.iter().filter(|p| matches!(p.code, "unknown-anchor" | "alias-cycle")).map(|p| p.span.start).collect();
+        let gaps: Vec<_> = problems
+            .iter()
+            .filter(|p| matches!(p.code, "unknown-anchor" | "alias-cycle"))
+            .map(|p| p.span.start)
+            .collect();
         let gaps: Vec<_> = gaps.into_iter().map(|at| file.line_of(at) as u32 + 1).collect();
         let is_gap = |d: &Diagnostic| d.place.as_ref().is_some_and(|place| gaps.contains(&place.line));
         parsed.diagnostics.retain(|d| !(d.code == "no-value" && is_gap(d)));
@@ -158,12 +163,8 @@ fn decode(name: &str, bytes: Vec<u8>) -> Result<String, Box<Diagnostic>> {
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         let problem = Problem::new("not-utf8", "The file is not UTF-8 from here on.", 0..0);
         let mut diagnostic = at_file(problem.hint("save it as UTF-8"));
-        diagnostic.place = Some(Place {
-            line: line as u32,
-            column: column as u32,
-            length: 1,
-            ..Place::file(name)
-        });
+        diagnostic.place =
+            Some(Place { line: line as u32, column: column as u32, length: 1, ..Place::file(name) });
         diagnostic
     })
 }
@@ -255,7 +256,11 @@ impl File {
             code: problem.code,
             message: problem.message,
             place: Some(self.at(problem.span)),
-            related: problem.related.into_iter().map(|(label, span)| (label.to_owned(), self.at(span))).collect(),
+            related: problem
+                .related
+                .into_iter()
+                .map(|(label, span)| (label.to_owned(), self.at(span)))
+                .collect(),
             hint: problem.hint,
         };
         // One more than is listed, so that the rest is known to exist.

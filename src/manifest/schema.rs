@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::model::Manifest;
 
 /// Where the committed schema can be had.
-const ID: &str = "https://mcpkeel.dev/schema/manifest.schema.json";
+const ID: &str = "urn:mcpkeel:manifest:1";
 
 /// The schema (draft 2020-12).
 pub fn schema() -> &'static Value {
@@ -37,7 +37,8 @@ fn generate() -> Value {
             json!({ r"^(x-.*|\$schema)$": { "description": "Left alone: for editors, and for anchors of your own." } }),
         );
         for section in ["vars", "secrets", "servers", "groups", "clients"] {
-            if let Some(Value::Object(map)) = root.get_mut("properties").and_then(|all| all.get_mut(section)) {
+            if let Some(Value::Object(map)) = root.get_mut("properties").and_then(|all| all.get_mut(section))
+            {
                 map.insert(
                     "propertyNames".into(),
                     json!({ "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]*$", "maxLength": 64 }),
@@ -45,8 +46,25 @@ fn generate() -> Value {
             }
         }
     }
+    for (name, fields) in POINTERS {
+        for field in *fields {
+            let place = schema.pointer_mut(&format!("/$defs/{name}/properties/{field}"));
+            if let Some(Value::Object(field)) = place {
+                field.insert("pattern".into(), "^(/.*)?$".into());
+            }
+        }
+    }
     schema
 }
+
+/// Fields of client rows that hold JSON pointers.
+const POINTERS: &[(&str, &[&str])] = &[
+    ("Row", &["root"]),
+    ("Project", &["root"]),
+    ("Disable", &["field", "list"]),
+    ("Tools", &["allow", "deny"]),
+    ("Variables", &["pass_names", "header_names", "bearer_name"]),
+];
 
 /// Makes generated schemas plain: no null, enums instead of `oneOf`, whole sentences on one line.
 fn plain(schema: &mut Value) {
@@ -66,7 +84,8 @@ fn plain(schema: &mut Value) {
                 members.shift_remove("default");
             }
             if let Some(Value::String(text)) = members.get_mut("description") {
-                *text = text.split("\n\n").map(|part| part.replace('\n', " ")).collect::<Vec<_>>().join("\n\n");
+                *text =
+                    text.split("\n\n").map(|part| part.replace('\n', " ")).collect::<Vec<_>>().join("\n\n");
             }
             for (key, value) in members.iter_mut() {
                 if !matches!(key.as_str(), "examples" | "default" | "enum" | "const") {
@@ -143,7 +162,8 @@ fn limits(members: &mut Map<String, Value>) {
 
 /// A schema with its reference followed; what stands beside the reference wins.
 pub fn resolved(schema: &Value) -> Map<String, Value> {
-    let mut all = schema.as_object().cloned().unwrap_or_default();
+    let members = schema.as_object().into_iter().flatten().filter(|(key, _)| *key != "$defs");
+    let mut all: Map<String, Value> = members.map(|(key, value)| (key.clone(), value.clone())).collect();
     while let Some(Value::String(reference)) = all.shift_remove("$ref") {
         let target = reference.strip_prefix('#').and_then(|pointer| self::schema().pointer(pointer));
         for (key, value) in target.and_then(Value::as_object).cloned().unwrap_or_default() {
@@ -164,7 +184,9 @@ pub fn below(schema: &Map<String, Value>, step: &str) -> Option<Map<String, Valu
     if let Some(property) = schema.get("properties").and_then(|all| all.get(step)) {
         return Some(resolved(property));
     }
-    if let Some(values) = schema.get("additionalProperties").filter(|values| values.is_object() || **values == true) {
+    if let Some(values) =
+        schema.get("additionalProperties").filter(|values| values.is_object() || **values == true)
+    {
         return Some(resolved(values));
     }
     if let Some(items) = schema.get("items")

@@ -54,7 +54,9 @@ fn words(kind: &ErrorKind) -> (String, &'static str) {
         E::UnexpectedEofFlowSequence | E::ExpectedFlowSequenceSeparator => {
             ("A list that starts with `[` lacks a `,` or its `]`.", "add the missing `,` or `]`")
         }
-        E::UnexpectedEofFlowMapping | E::UnexpectedEofImplicitFlowMapping | E::ExpectedFlowMappingSeparator => {
+        E::UnexpectedEofFlowMapping
+        | E::UnexpectedEofImplicitFlowMapping
+        | E::ExpectedFlowMappingSeparator => {
             ("A map that starts with `{` lacks a `,` or its `}`.", "add the missing `,` or `}`")
         }
         E::UnclosedFlowCollection { open } => {
@@ -64,10 +66,9 @@ fn words(kind: &ErrorKind) -> (String, &'static str) {
             return (format!("`{open}` is closed by `{close}`."), "use the bracket that belongs to it");
         }
         E::MisplacedFlowCollectionEnd => ("A closing bracket without an opening one.", "remove it"),
-        E::ExpectedBlockMappingKey | E::InvalidIndentation => (
-            "The indentation of this line fits no line above it.",
-            "align it with the line it belongs to",
-        ),
+        E::ExpectedBlockMappingKey | E::InvalidIndentation => {
+            ("The indentation of this line fits no line above it.", "align it with the line it belongs to")
+        }
         E::ExpectedBlockSequenceEntry => (
             "Here an item of the list above was expected: a line that starts with `- `.",
             "align the line with the other items, or with the key of the list",
@@ -100,9 +101,10 @@ fn words(kind: &ErrorKind) -> (String, &'static str) {
         | E::MissingLowSurrogate
         | E::UnpairedLowSurrogate
         | E::InvalidUnicodeEscape => ("The escape names no character.", ""),
-        E::InvalidQuotedScalarIndent | E::InvalidFlowScalarIndent | E::InvalidBlockScalarIndent => {
-            ("A text that runs over several lines is indented too little here.", "indent it further than its key")
-        }
+        E::InvalidQuotedScalarIndent | E::InvalidFlowScalarIndent | E::InvalidBlockScalarIndent => (
+            "A text that runs over several lines is indented too little here.",
+            "indent it further than its key",
+        ),
         E::CommentNotSeparated => ("A `#` starts a comment only after a space.", "put a space before it"),
         E::CommentInterceptedScalar => {
             ("A comment stands in the middle of a text.", "put the text in quotes, or move the comment")
@@ -124,7 +126,9 @@ fn words(kind: &ErrorKind) -> (String, &'static str) {
         E::MultipleDocumentsUnsupported | E::ExpectedDocumentStart | E::InvalidDocumentEnd => {
             ("The document ends here, yet more follows.", "indent the rest, or remove it")
         }
-        E::UnsupportedYamlMajorVersion => ("This version of YAML is not supported.", "remove the `%YAML` line"),
+        E::UnsupportedYamlMajorVersion => {
+            ("This version of YAML is not supported.", "remove the `%YAML` line")
+        }
         other => {
             let text = other.to_string();
             return (format!("This is not YAML: {}.", super::tree::shown(&text)), "");

@@ -168,7 +168,9 @@ mod tests {
 
     #[test]
     fn names_every_mistake() {
-        let kinds = |text: &str| -> Vec<_> { parse(text).unwrap_err().into_iter().map(|m| (m.span, m.kind)).collect() };
+        let kinds = |text: &str| -> Vec<_> {
+            parse(text).unwrap_err().into_iter().map(|m| (m.span, m.kind)).collect()
+        };
         assert_eq!(
             kinds("a ${TOKEN} ${secret:} ${home"),
             [

@@ -12,7 +12,7 @@ use std::ops::Range;
 use granit_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
 use super::scalar;
-use super::syntax;
+use super::{MAX_PROBLEMS, syntax};
 
 /// Largest text that is read, in bytes.
 pub const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -179,7 +179,7 @@ impl Reader {
             }
             Event::UnresolvedAlias(name) => {
                 let message = format!("No anchor `&{}` stands before this alias.", shown(&name));
-                self.problems.push(Problem::new("unknown-anchor", message, span.clone()));
+                self.say(Problem::new("unknown-anchor", message, span.clone()));
                 let id = self.add(NOTHING(), span.clone())?;
                 self.close(id);
             }
@@ -202,6 +202,13 @@ impl Reader {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Keeps a problem, unless there are more than anyone will be shown.
+    fn say(&mut self, problem: Problem) {
+        if self.problems.len() <= MAX_PROBLEMS {
+            self.problems.push(problem);
+        }
     }
 
     fn range(&self, span: Span) -> Range<usize> {
@@ -272,7 +279,7 @@ impl Reader {
         let Some(&target) = self.anchors.get(&anchor) else { return Ok(NOTHING()) };
         if self.open.iter().any(|(id, _)| *id == target) {
             let message = "The alias stands inside the value it stands for.";
-            self.problems.push(Problem::new("alias-cycle", message, span.clone()));
+            self.say(Problem::new("alias-cycle", message, span.clone()));
             return Ok(NOTHING());
         }
         let Node { cost, height, .. } = self.tree.nodes[target as usize];
@@ -295,8 +302,7 @@ impl Reader {
     }
 
     fn typing(&mut self, tag: Option<&Tag>, style: ScalarStyle, span: &Range<usize>) -> scalar::Typing {
-        let plain =
-            if style == ScalarStyle::Plain { scalar::Typing::ByLook } else { scalar::Typing::Text };
+        let plain = if style == ScalarStyle::Plain { scalar::Typing::ByLook } else { scalar::Typing::Text };
         let Some(tag) = tag else { return plain };
         match tag.core_suffix() {
             Some("str") => scalar::Typing::Text,
@@ -321,15 +327,30 @@ impl Reader {
     fn unknown_tag(&mut self, tag: &Tag, span: &Range<usize>) {
         let message = format!("The tag `{}` has no meaning here.", shown(&tag.original()));
         let hint = "remove the tag; secrets are written as `${secret:NAME}`";
-        self.problems.push(Problem::new("unknown-tag", message, span.clone()).hint(hint));
+        self.say(Problem::new("unknown-tag", message, span.clone()).hint(hint));
+    }
+
+    /// Whether a few keys are all texts, different ones, and none of them merges: the common case.
+    fn are_plain(&self, members: &[(Id, Id)]) -> bool {
+        let text = |key: Id| self.tree.text(key).filter(|text| *text != "<<");
+        members.iter().enumerate().all(|(at, (key, _))| {
+            let key = text(*key);
+            key.is_some() && members[..at].iter().all(|(earlier, _)| text(*earlier) != key)
+        })
     }
 
     /// Keys must be texts, each once; merge keys must name maps.
     fn check_keys(&mut self, map: Id) {
         let Kind::Map(members) = &self.tree.nodes[map as usize].kind else { return };
+        if members.len() <= 16 && self.are_plain(members) {
+            return;
+        }
         let mut first: HashMap<&str, Id> = HashMap::with_capacity(members.len());
         let mut found = Vec::new();
         for (key, value) in members {
+            if found.len() > MAX_PROBLEMS {
+                break;
+            }
             let span = self.tree.span(*key);
             let Some(text) = self.tree.text(*key) else {
                 let message = "A key must be a single text, not a list or a map.";
@@ -351,7 +372,7 @@ impl Reader {
                 found.push(Problem::new("merge-key", message, self.tree.span(*value)));
             }
         }
-        self.problems.append(&mut found);
+        found.into_iter().for_each(|problem| self.say(problem));
     }
 }
 
@@ -468,9 +489,13 @@ impl Tree {
         for step in pointer.split('/').skip(1) {
             let step = step.replace("~1", "/").replace("~0", "~");
             at = match self.kind(self.resolved(at.1)) {
-                Kind::Map(_) => {
-                    let member = self.members(at.1).into_iter().find(|(key, _, _)| *key == step);
-                    member.map(|(_, key, value)| (key, value))?
+                Kind::Map(members) => {
+                    let written = members.iter().find(|(key, _)| self.text(*key) == Some(&step));
+                    let merged = || self.members(at.1).into_iter().find(|(key, _, _)| *key == step);
+                    match written {
+                        Some(member) => *member,
+                        None => merged().map(|(_, key, value)| (key, value))?,
+                    }
                 }
                 Kind::List(items) => {
                     let item = *items.get(step.parse::<usize>().ok()?)?;
@@ -497,7 +522,10 @@ mod tests {
         assert_eq!(problems, []);
         let texts = |pointer: &str| -> Vec<_> {
             let (_, id) = tree.find(pointer).expect("there");
-            tree.members(id).iter().map(|(key, _, value)| format!("{key}{}", tree.text(*value).unwrap())).collect()
+            tree.members(id)
+                .iter()
+                .map(|(key, _, value)| format!("{key}{}", tree.text(*value).unwrap()))
+                .collect()
         };
         assert_eq!(texts("/b"), ["y3", "x1"]);
         assert_eq!(texts("/c"), ["y4", "x1"]);

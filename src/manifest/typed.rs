@@ -167,7 +167,12 @@ impl<'t> Values<'t> {
 
     /// Values that go to a client as they are.
     fn is_foreign(&self) -> bool {
-        matches!(self.path[..], ["servers", _, "extra", ..] | ["clients", _, "client", ..])
+        matches!(
+            self.path[..],
+            ["servers", _, "extra", ..]
+                | ["clients", _, "client", "stdio" | "http" | "sse" | "new_file", ..]
+                | ["clients", _, "client", "disable", "value", ..]
+        )
     }
 }
 

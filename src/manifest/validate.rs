@@ -62,9 +62,16 @@ impl All<'_> {
             Kind::AnyOf { context } | Kind::OneOfNotValid { context } => self.branches(pointer, context),
             Kind::Type { .. } => self.not_of_type(pointer),
             Kind::Enum { options } => self.not_among(pointer, options),
-            Kind::MinProperties { .. } | Kind::MaxProperties { .. } => self.not_exactly_one(pointer, error.kind()),
+            Kind::MinProperties { .. } | Kind::MaxProperties { .. } => {
+                self.not_exactly_one(pointer, error.kind())
+            }
             Kind::MinItems { .. } | Kind::MinLength { .. } => {
                 self.add("empty", pointer, On::Key, format!("{} must not be empty.", named(pointer)), None);
+            }
+            Kind::Pattern { .. } => {
+                let message = format!("{} must be a JSON pointer.", named(pointer));
+                let hint = "start it with `/`, as in `/mcpServers`".to_owned();
+                self.add("bad-pointer", pointer, On::Value, message, Some(hint));
             }
             Kind::Minimum { limit } => self.range(pointer, "at least", limit),
             Kind::Maximum { limit } => self.range(pointer, "at most", limit),
@@ -100,7 +107,10 @@ impl All<'_> {
 
     fn missing(&mut self, pointer: &str, property: &str) {
         let (message, hint) = if pointer.is_empty() && property == "version" {
-            ("The manifest does not say its `version`.".to_owned(), "write `version: 1` as the first line".to_owned())
+            (
+                "The manifest does not say its `version`.".to_owned(),
+                "write `version: 1` as the first line".to_owned(),
+            )
         } else {
             let what = schema::at(steps(pointer).iter().map(String::as_str).chain([property]))
                 .and_then(|schema| schema.get("description")?.as_str().map(str::to_owned))
@@ -158,7 +168,11 @@ impl All<'_> {
             return self.nothing(pointer, &schema);
         }
         let options = options(&schema);
-        let wanted = if options.is_empty() { schema::wording(&schema) } else { format!("one of {}", options.join(", ")) };
+        let wanted = if options.is_empty() {
+            schema::wording(&schema)
+        } else {
+            format!("one of {}", options.join(", "))
+        };
         let message = format!("{name} must be {wanted}, not {}.", type_of(value));
         let hint = self.type_hint(pointer, &schema, value);
         self.add("wrong-type", pointer, On::Value, message, hint);
@@ -168,7 +182,9 @@ impl All<'_> {
         let empty = match schema.get("type").and_then(Value::as_str) {
             Some("object") => "`{}`, or delete the line",
             Some("array") => "`[]`, or delete the line",
-            _ if schema.get("type").is_some_and(Value::is_array) => "`\"\"` for an empty text, or delete the line",
+            _ if schema.get("type").is_some_and(Value::is_array) => {
+                "`\"\"` for an empty text, or delete the line"
+            }
             Some("string") => "a text, or delete the line",
             _ => "a value, or delete the line",
         };
@@ -197,7 +213,9 @@ impl All<'_> {
                 "true" | "false" => Some("remove the quotes".into()),
                 _ => None,
             },
-            Value::String(text) if wants("integer") && text.parse::<i64>().is_ok() => Some("remove the quotes".into()),
+            Value::String(text) if wants("integer") && text.parse::<i64>().is_ok() => {
+                Some("remove the quotes".into())
+            }
             Value::String(_) | Value::Number(_) if wants("array") => Some(match written {
                 Some(text) if !text.contains(' ') => format!("write a list: `[{text}]`"),
                 Some(text) if key == "args" || key == "run" || key == "command" => {
@@ -265,7 +283,8 @@ pub fn suggest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         return None;
     }
     let candidates: Vec<&str> = candidates.into_iter().filter(|name| name.len() <= 64).take(1000).collect();
-    let longer = |name: &&&str| word.len() >= 3 && name.strip_prefix(word).is_some_and(|rest| rest.starts_with('-'));
+    let longer =
+        |name: &&&str| word.len() >= 3 && name.strip_prefix(word).is_some_and(|rest| rest.starts_with('-'));
     closest(word, candidates.iter().copied()).or_else(|| candidates.iter().find(longer).copied())
 }
 

@@ -96,7 +96,8 @@ pub fn url(text: &str) -> Result<Url<'_>, &'static str> {
         return Err("it must not contain spaces");
     }
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
-    let (login, host) = authority.rsplit_once('@').map_or((None, authority), |(login, host)| (Some(login), host));
+    let (login, host) =
+        authority.rsplit_once('@').map_or((None, authority), |(login, host)| (Some(login), host));
     if host.starts_with("${") {
         return Ok(Url { is_tls, host: "", has_login: login.is_some() });
     }
@@ -142,8 +143,14 @@ mod tests {
         assert!(durations("60s..1s").is_none() && durations("1s").is_none());
         assert_eq!(rate("100/min"), Some((100, Duration::from_secs(60))));
         assert!(rate("0/min").is_none() && rate("100").is_none() && rate("+1/s").is_none());
-        assert!(listen("127.0.0.1:3847").is_some() && listen("[::1]:1").is_some() && listen("localhost:1").is_some());
-        assert!(listen("3847").is_none() && listen("localhost").is_none() && listen("1.2.3.4:70000").is_none());
+        assert!(
+            listen("127.0.0.1:3847").is_some()
+                && listen("[::1]:1").is_some()
+                && listen("localhost:1").is_some()
+        );
+        assert!(
+            listen("3847").is_none() && listen("localhost").is_none() && listen("1.2.3.4:70000").is_none()
+        );
     }
 
     #[test]
@@ -153,7 +160,9 @@ mod tests {
         assert_eq!(host("http://[::1]:80/x"), Ok("::1"));
         assert_eq!(host("https://${var:host}/mcp"), Ok(""));
         assert!(url("https://me:pw@host/").is_ok_and(|url| url.has_login));
-        for wrong in ["mcp.linear.app", "ftp://x", "https://", "https://:80", "https://a:99999", "https://a b/"] {
+        for wrong in
+            ["mcp.linear.app", "ftp://x", "https://", "https://:80", "https://a:99999", "https://a b/"]
+        {
             assert!(url(wrong).is_err(), "{wrong}");
         }
         assert!(is_loopback("127.0.0.2") && is_loopback("localhost") && !is_loopback("10.0.0.1"));

@@ -26,8 +26,14 @@ pub fn sample(format: Format) -> impl Strategy<Value = Sample> {
     let entries = proptest::collection::btree_map(key(), value(format), 0..4);
     let others = proptest::collection::btree_map(key(), value(format), 0..4);
     let dice = proptest::collection::vec(any::<u8>(), 1..200);
-    (others, proptest::option::of(entries), dice).prop_map(move |(others, entries, dice)| {
+    let lists = proptest::option::of((0..3_usize, 0..3_usize));
+    (others, proptest::option::of(entries), lists, dice).prop_map(move |(others, entries, lists, dice)| {
         let mut root: Map<String, Value> = others.into_iter().collect();
+        if let Some((items, names)) = lists {
+            let item = |n: usize| json!({"name": format!("n{n}"), "v": [n], "env": {"A": "1"}});
+            root.insert("list".to_owned(), (0..items).map(item).collect());
+            root.insert("off".to_owned(), (0..names).map(|n| format!("n{n}")).collect());
+        }
         if let Some(entries) = entries {
             let servers: Map<String, Value> = entries
                 .into_iter()
@@ -165,6 +171,7 @@ impl Writer {
     /// Pairs first, then headers, in any of TOML's notations.
     fn tables(&mut self, root: &Map<String, Value>) {
         let mut late = Vec::new();
+        let mut tables = Vec::new();
         for (key, value) in root {
             match value {
                 Value::Object(map) if !map.is_empty() => match self.roll(4) {
@@ -172,7 +179,21 @@ impl Writer {
                     1 => self.dotted(&quote(key), map),
                     _ => late.push((key, map)),
                 },
+                Value::Array(items) if key == "list" && !items.is_empty() && self.roll(2) == 0 => {
+                    tables = items.iter().filter_map(Value::as_object).collect();
+                }
                 _ => self.pair(&quote(key), value),
+            }
+        }
+        for table in tables {
+            self.lines();
+            self.push("[[list]]");
+            self.line_end();
+            for (key, value) in table {
+                self.pair(key, value);
+            }
+            if self.roll(3) == 0 {
+                self.push("[list.sub]\n");
             }
         }
         for (key, map) in late {
@@ -286,6 +307,8 @@ impl Writer {
             self.push(&format!("{indent}{}:", json!(key)));
             match value.as_object() {
                 Some(map) if !map.is_empty() && self.roll(4) > 0 => {
+                    // A YAML comment needs a blank before it.
+                    self.push(" ");
                     self.line_end();
                     self.yaml(map, depth + 1);
                 }

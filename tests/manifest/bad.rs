@@ -19,7 +19,11 @@ fn said(yaml: &str) -> String {
     let mut files = Vec::new();
     for (index, part) in format!("mcp.yaml\n{yaml}").split("<<< ").enumerate() {
         let (name, text) = part.split_once('\n').unwrap_or((part, ""));
-        let bytes = text.replace("<TAB>", "\t").replace("<CR>", "\r").replace("<BOM>", "\u{feff}").replace("<NUL>", "\0");
+        let bytes = text
+            .replace("<TAB>", "\t")
+            .replace("<CR>", "\r")
+            .replace("<BOM>", "\u{feff}")
+            .replace("<NUL>", "\0");
         files.push(manifest::validate_fully(if index == 0 { "mcp.yaml" } else { name }, bytes.into_bytes()));
     }
     let found = manifest::check(&files, CLIENTS);

@@ -66,6 +66,7 @@ fn nesting_has_a_limit() {
     let deep = format!("{{\"deep\": {}, \"m\": {{}}}}", nested(510));
     let op = || put("/m/x", json!({"command": "x"}));
     traceless(Format::Json, &deep, &[op()]);
+    traceless(Format::Jsonc, &deep, &[op()]);
     assert!(get(&deep, "/deep").is_some());
 }
 

@@ -207,6 +207,9 @@ fn bare_end(bytes: &[u8], at: usize) -> usize {
 
 /// The names of a dotted key.
 pub(super) fn names(key: &str) -> Vec<String> {
+    if !key.contains(['"', '\'']) {
+        return key.split('.').map(|name| name.trim().to_owned()).collect();
+    }
     match toml_edit::Key::parse(key.trim()) {
         Ok(keys) => keys.iter().map(|key| key.get().to_owned()).collect(),
         Err(_) => vec![key.trim().to_owned()],

@@ -22,9 +22,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-#[allow(unused_imports, reason = "the front of the documents is written next door")]
 pub(super) use edit::edit;
-#[allow(unused_imports, reason = "the front of the documents is written next door")]
 pub(super) use reparse::reparse;
 
 use serde_json::Value;

@@ -58,7 +58,8 @@ impl Section<'_> {
                     let hint = "add `stdio: { command: \"{command}\", args: \"{args}\", env: \"{env}\" }`";
                     self.say(Diagnostic::error("client-row", message).hint(hint), &at, On::Key);
                 }
-                let has_path = self.file.has(&format!("{at}/path")) || client.path.is_some() || row.project.is_some();
+                let has_path =
+                    self.file.has(&format!("{at}/path")) || client.path.is_some() || row.project.is_some();
                 if !has_path {
                     let message = "The description does not say where the client's file is.";
                     let hint = "add `path: { all: ~/.my/mcp.json }`";
@@ -71,7 +72,7 @@ impl Section<'_> {
     /// An id must be one that is known.
     pub fn known_client(&mut self, at: &str, on: On, id: &str) {
         let is_own = self.manifest.clients.get(id).is_some_and(|own| own.client.is_some());
-        if self.clients.is_empty() || self.clients.contains(&id) || is_own {
+        if self.clients.is_empty() || self.clients.contains(&id) || is_own || !self.takes(at) {
             return;
         }
         let message = format!("mcpkeel knows no client `{}`.", shown(id));
@@ -116,7 +117,11 @@ impl Section<'_> {
         match targets.get(&target) {
             None => drop(targets.insert(target, name)),
             Some(earlier) => {
-                let message = format!("`{}` and `{}` write the same file of the same client.", shown(earlier), shown(name));
+                let message = format!(
+                    "`{}` and `{}` write the same file of the same client.",
+                    shown(earlier),
+                    shown(name)
+                );
                 let diagnostic = Diagnostic::error("same-target", message)
                     .related("the other block", self.file.place(&pointer(&["clients", earlier]), On::Key))
                     .hint("join the two, or give one of them another `root`, `path` or `when`");

@@ -29,14 +29,8 @@ pub fn check(files: &[Parsed], clients: &[&str]) -> Vec<Diagnostic> {
     for parsed in files {
         let Some(file) = parsed.file.as_deref() else { continue };
         let Some(manifest) = parsed.manifest.as_ref().or(parsed.partial.as_ref()) else { continue };
-        let mut section = Section {
-            file,
-            manifest,
-            names: &names,
-            clients,
-            broken: &parsed.broken,
-            found: Vec::new(),
-        };
+        let mut section =
+            Section { file, manifest, names: &names, clients, broken: &parsed.broken, found: Vec::new() };
         section.version();
         section.names();
         section.servers();

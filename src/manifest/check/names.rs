@@ -111,7 +111,7 @@ impl Section<'_> {
     /// Names in a list must be servers or groups.
     pub fn targets(&mut self, at: &str, names: &[String]) {
         for (index, name) in names.iter().enumerate() {
-            if !self.names.is_target(name) && self.names.complete {
+            if !self.names.is_target(name) && self.names.complete && self.takes(at) {
                 let message = format!("There is no server or group `{}`.", shown(name));
                 let hint = meant(name, self.names.targets())
                     .unwrap_or_else(|| "add it under `servers`, or remove it here".into());
@@ -123,7 +123,7 @@ impl Section<'_> {
 
     /// A name must be a server's.
     pub fn server(&mut self, at: &str, on: On, name: &str) {
-        if !self.names.servers.contains_key(name) && self.names.complete {
+        if !self.names.servers.contains_key(name) && self.names.complete && self.takes(at) {
             let message = if self.names.groups.contains_key(name) {
                 format!("`{}` is a group; here the name of a server is needed.", shown(name))
             } else {

@@ -9,7 +9,7 @@ use crate::base::Diagnostic;
 use crate::manifest::model::{Manifest, Server};
 use crate::manifest::text::{self, Builtin, Mistake, MistakeKind, Part};
 use crate::manifest::tree::shown;
-use crate::manifest::{On, Parsed};
+use crate::manifest::{MAX_PROBLEMS, On, Parsed};
 
 /// Names that something refers to.
 #[derive(Default)]
@@ -24,14 +24,17 @@ impl Section<'_> {
         for (at, text) in texts(self.manifest) {
             match text::parse(text) {
                 Ok(parts) => parts.iter().for_each(|part| self.reference(&at, part, used)),
-                Err(mistakes) => mistakes.iter().for_each(|mistake| self.mistake(&at, text, mistake)),
+                Err(mistakes) => {
+                    mistakes.iter().take(MAX_PROBLEMS).for_each(|mistake| self.mistake(&at, text, mistake));
+                }
             }
         }
         let edges: IndexMap<&str, Vec<&str>> =
             self.manifest.vars.iter().map(|(name, text)| (name.as_str(), vars_in(text))).collect();
         for names in loops(&edges) {
             let message = format!("The variable needs itself: {}.", chain(&names));
-            let diagnostic = Diagnostic::error("var-cycle", message).hint("write the value out in one of them");
+            let diagnostic =
+                Diagnostic::error("var-cycle", message).hint("write the value out in one of them");
             self.say(diagnostic, &pointer(&["vars", names[0]]), On::Key);
         }
         let groups = self.manifest.groups.values().flatten();
@@ -45,7 +48,8 @@ impl Section<'_> {
             Part::Literal(_) | Part::Env(_) | Part::Builtin(_) => return,
         };
         set.insert(name.clone());
-        if names.contains_key(name.as_str()) || !self.names.complete {
+        let is_known = names.contains_key(name.as_str());
+        if is_known || !self.names.complete || self.found.len() >= MAX_PROBLEMS {
             return;
         }
         let word = if what == "var" { "variable" } else { what };
@@ -55,15 +59,23 @@ impl Section<'_> {
             format!("add `{name}: {{ keyring: {name} }}` under `secrets`")
         };
         let hint = meant(name, names.keys().copied()).unwrap_or(add);
-        let diagnostic =
-            Diagnostic::error(if what == "var" { "unknown-var" } else { "unknown-secret" }, format!("There is no {word} `{}`.", shown(name)));
+        let diagnostic = Diagnostic::error(
+            if what == "var" { "unknown-var" } else { "unknown-secret" },
+            format!("There is no {word} `{}`.", shown(name)),
+        );
         self.say_of(diagnostic.hint(hint), at, &part.to_string());
     }
 
     fn mistake(&mut self, at: &str, text: &str, mistake: &Mistake) {
+        if !self.takes(at) {
+            return;
+        }
         let forms = "known are ${secret:NAME}, ${env:NAME}, ${var:NAME}, ${home}, ${manifest_dir}, ${host}, ${os} and ${user}; write `$${` for a literal `${`";
         let (message, hint) = match &mistake.kind {
-            MistakeKind::Unclosed => ("A `${` is never closed.".to_owned(), "add the `}`, or write `$${` for a literal `${`".to_owned()),
+            MistakeKind::Unclosed => (
+                "A `${` is never closed.".to_owned(),
+                "add the `}`, or write `$${` for a literal `${`".to_owned(),
+            ),
             MistakeKind::BadName(_) => ("The reference does not name anything.".to_owned(), forms.to_owned()),
             MistakeKind::Unknown(inner) => (
                 format!("`${{{}}}` is no reference that mcpkeel knows.", shown(inner)),
@@ -83,10 +95,13 @@ impl Section<'_> {
             return Some(format!("write `${{var:{inner}}}`"));
         }
         let is_variable = |text: &str| {
-            text.len() <= 64 && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+            text.len() <= 64
+                && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
         };
         if !inner.is_empty() && is_variable(inner) {
-            return Some(format!("write `${{env:{inner}}}` for the environment variable, or `$${{{inner}}}` for the text itself"));
+            return Some(format!(
+                "write `${{env:{inner}}}` for the environment variable, or `$${{{inner}}}` for the text itself"
+            ));
         }
         if let Some((name, _)) = inner.split_once(":-").filter(|(name, _)| is_variable(name)) {
             return Some(format!("defaults are not supported here; write `${{env:{name}}}`"));
@@ -104,9 +119,14 @@ impl Section<'_> {
 pub fn unused(files: &[Parsed], used: &Used, found: &mut Vec<Diagnostic>) {
     for parsed in files {
         let (Some(file), Some(manifest)) = (&parsed.file, &parsed.manifest) else { continue };
-        let secrets = manifest.secrets.keys().filter(|name| !used.secrets.contains(*name)).map(|name| ("secrets", name));
+        let secrets = manifest
+            .secrets
+            .keys()
+            .filter(|name| !used.secrets.contains(*name))
+            .map(|name| ("secrets", name));
         let vars = manifest.vars.keys().filter(|name| !used.vars.contains(*name)).map(|name| ("vars", name));
-        let groups = manifest.groups.keys().filter(|name| !used.groups.contains(*name)).map(|name| ("groups", name));
+        let groups =
+            manifest.groups.keys().filter(|name| !used.groups.contains(*name)).map(|name| ("groups", name));
         for (section, name) in secrets.chain(vars).chain(groups).take(super::MAX_PROBLEMS) {
             let message = format!("Nothing uses `{section}.{}`.", shown(name));
             let place = file.place(&pointer(&[section, name]), On::Key);
@@ -155,7 +175,9 @@ fn in_server<'m>(at: &str, server: &'m Server, all: &mut Vec<(String, &'m str)>)
     }
     all.extend(list(&format!("{at}/args"), &server.args));
     for (field, map) in [("env", &server.env), ("headers", &server.headers)] {
-        all.extend(map.iter().map(|(key, text)| (format!("{at}{}", pointer(&[field, key])), text.0.as_str())));
+        all.extend(
+            map.iter().map(|(key, text)| (format!("{at}{}", pointer(&[field, key])), text.0.as_str())),
+        );
     }
     if let Some(package) = &server.package {
         let fields = [

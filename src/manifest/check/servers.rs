@@ -50,7 +50,11 @@ impl Section<'_> {
                     self.empty(&pointer(&["secrets", name, field]));
                 }
                 if text.as_ref().is_some_and(|text| mask::looks_secret("", text)) {
-                    self.literal(&pointer(&["secrets", name, field]), "token", text.as_deref().unwrap_or_default());
+                    self.literal(
+                        &pointer(&["secrets", name, field]),
+                        "token",
+                        text.as_deref().unwrap_or_default(),
+                    );
                 }
             }
         }
@@ -100,15 +104,37 @@ impl Section<'_> {
         };
         let rules = [
             ("args", !server.args.is_empty(), server.command.is_some(), "command", args_hint),
-            ("env", !server.env.is_empty(), runs, "command", "a remote server has no environment; use `headers`"),
+            (
+                "env",
+                !server.env.is_empty(),
+                runs,
+                "command",
+                "a remote server has no environment; use `headers`",
+            ),
             ("cwd", server.cwd.is_some(), runs, "command", "a remote server has no directory; remove it"),
-            ("headers", !server.headers.is_empty(), server.url.is_some(), "url", "a local server gets no headers; use `env`"),
-            ("transport", server.transport.is_some(), server.url.is_some(), "url", "a local server always speaks stdio; remove it"),
+            (
+                "headers",
+                !server.headers.is_empty(),
+                server.url.is_some(),
+                "url",
+                "a local server gets no headers; use `env`",
+            ),
+            (
+                "transport",
+                server.transport.is_some(),
+                server.url.is_some(),
+                "url",
+                "a local server always speaks stdio; remove it",
+            ),
         ];
         for (field, given, fits, needs, hint) in rules {
             if given && !fits {
                 let message = format!("`{field}` has no meaning without `{needs}`.");
-                self.say(Diagnostic::error("field-kind", message).hint(hint), &format!("{at}/{field}"), On::Key);
+                self.say(
+                    Diagnostic::error("field-kind", message).hint(hint),
+                    &format!("{at}/{field}"),
+                    On::Key,
+                );
             }
         }
     }
@@ -130,7 +156,8 @@ impl Section<'_> {
             [_] => {}
             [] => {
                 let message = "The package does not say which registry it is from.";
-                let diagnostic = Diagnostic::error("package-registry", message).hint(format!("add one of {names}"));
+                let diagnostic =
+                    Diagnostic::error("package-registry", message).hint(format!("add one of {names}"));
                 self.say(diagnostic, &at, On::Key);
             }
             [(first, _), (second, _), ..] => {
@@ -266,7 +293,11 @@ impl Section<'_> {
 
     pub fn empty(&mut self, at: &str) {
         let field = at.rsplit('/').next().unwrap_or_default().to_owned();
-        let what = if field.bytes().all(|b| b.is_ascii_digit()) { "The command".into() } else { format!("`{field}`") };
+        let what = if field.bytes().all(|b| b.is_ascii_digit()) {
+            "The command".into()
+        } else {
+            format!("`{field}`")
+        };
         let diagnostic = Diagnostic::error("empty", format!("{what} must not be empty."));
         self.say(diagnostic.hint("write a value, or delete the line"), at, On::Value);
     }

@@ -16,7 +16,10 @@ impl Section<'_> {
             if let Some(earlier) = names.insert(&policy.name, index) {
                 let message = format!("Two policies are called `{}`.", shown(&policy.name));
                 let diagnostic = Diagnostic::error("duplicate-name", message)
-                    .related("the other one", self.file.place(&format!("/policies/{earlier}/name"), On::Value))
+                    .related(
+                        "the other one",
+                        self.file.place(&format!("/policies/{earlier}/name"), On::Value),
+                    )
                     .hint("give one of them another name");
                 self.say(diagnostic, &format!("{at}/name"), On::Value);
             }
@@ -58,13 +61,31 @@ impl Section<'_> {
 
     pub fn settings(&mut self) {
         if let Some(gateway) = &self.manifest.gateway {
-            self.text("/gateway/rate_limit", &gateway.rate_limit, |text| values::rate(text).is_some(), "bad-rate", "This is no rate.", "write it like `100/min`; the units are s, min, h and d");
-            self.text("/gateway/listen", &gateway.listen, |text| values::listen(text).is_some(), "bad-address", "This is no address to listen on.", "write it like `127.0.0.1:3847`");
+            self.text(
+                "/gateway/rate_limit",
+                &gateway.rate_limit,
+                |text| values::rate(text).is_some(),
+                "bad-rate",
+                "This is no rate.",
+                "write it like `100/min`; the units are s, min, h and d",
+            );
+            self.text(
+                "/gateway/listen",
+                &gateway.listen,
+                |text| values::listen(text).is_some(),
+                "bad-address",
+                "This is no address to listen on.",
+                "write it like `127.0.0.1:3847`",
+            );
             let address = gateway.listen.as_deref().and_then(values::listen);
             if address.is_some_and(|address| !address.ip().is_loopback()) {
                 let message = "The gateway can be reached from other machines.";
                 let hint = "listen on `127.0.0.1` unless that is meant";
-                self.say(Diagnostic::warning("open-gateway", message).hint(hint), "/gateway/listen", On::Value);
+                self.say(
+                    Diagnostic::warning("open-gateway", message).hint(hint),
+                    "/gateway/listen",
+                    On::Value,
+                );
             }
         }
         let is_duration = |text: &str| values::duration(text).is_some();
@@ -73,13 +94,27 @@ impl Section<'_> {
             if let Some(health) = &supervisor.health_check {
                 let at = "/supervisor/health_check";
                 for (field, text) in [("interval", &health.interval), ("timeout", &health.timeout)] {
-                    self.text(&format!("{at}/{field}"), text, is_duration, "bad-duration", "This is no duration.", how);
+                    self.text(
+                        &format!("{at}/{field}"),
+                        text,
+                        is_duration,
+                        "bad-duration",
+                        "This is no duration.",
+                        how,
+                    );
                 }
             }
             if let Some(restart) = &supervisor.restart {
                 let fits = |text: &str| values::durations(text).is_some();
                 let hint = "write the shorter and the longer wait like `1s..60s`";
-                self.text("/supervisor/restart/backoff", &restart.backoff, fits, "bad-duration", "This is no range of durations.", hint);
+                self.text(
+                    "/supervisor/restart/backoff",
+                    &restart.backoff,
+                    fits,
+                    "bad-duration",
+                    "This is no range of durations.",
+                    hint,
+                );
             }
         }
         for (index, key) in self.manifest.settings.age.iter().flat_map(|age| &age.recipients).enumerate() {
