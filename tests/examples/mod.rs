@@ -67,6 +67,24 @@ fn the_laptop_and_the_minimal_example_can_be_applied_whole() {
     }
 }
 
+/// What examples/team-ci promises: a machine that never applied finds the committed files right, or not.
+#[test]
+fn a_job_without_a_ledger_checks_committed_files() {
+    let home = Sandbox::new();
+    let manifest = fs::read_to_string(repo().join("examples/team-ci/mcp.yaml")).expect("readable");
+    home.write("mcp.yaml", &manifest);
+    home.run(&["apply", "--yes"]).exits(0);
+    let job = |code: i32| home.run(&["--state-dir", "empty", "verify"]).exits(code);
+    job(0);
+    home.write("mcp.yaml", manifest.replace("mcp-server-git==", "mcp-server-git==9"));
+    job(2);
+    let without = "  linear:\n    description: Issues; the client signs in by itself\n    url: https://mcp.linear.app/mcp\n";
+    assert!(manifest.contains(without));
+    home.write("mcp.yaml", manifest.replace(without, ""));
+    assert!(job(2).out.contains("remove"));
+    assert!(!home.exists("empty"), "verify wrote state");
+}
+
 #[test]
 fn every_ready_server_can_be_included() {
     let home = Sandbox::new();
