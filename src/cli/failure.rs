@@ -37,8 +37,12 @@ impl Failure {
                 session.out.complain(diagnostics::text(&problems, session.out.colors_errors()).trim_end());
                 return 3;
             }
-            Self::Locked(message) => (4, message, Some("wait for it to end, or look at it with `ps`".to_owned())),
-            Self::Stale(message) => (5, message, Some("make a new plan with `mcpkeel plan --out FILE`".to_owned())),
+            Self::Locked(message) => {
+                (4, message, Some("wait for it to end, or look at it with `ps`".to_owned()))
+            }
+            Self::Stale(message) => {
+                (5, message, Some("make a new plan with `mcpkeel plan --out FILE`".to_owned()))
+            }
             Self::Refused { message, hint } => (6, message, Some(hint)),
             Self::Failed { message, hint } => (1, message, hint),
             Self::Usage { message, hint } => (64, message, Some(hint)),
@@ -73,8 +77,8 @@ impl From<LockError> for Failure {
     }
 }
 
-impl From<transaction::Failure> for Failure {
-    fn from(failure: transaction::Failure) -> Self {
+impl From<Box<transaction::Failure>> for Failure {
+    fn from(failure: Box<transaction::Failure>) -> Self {
         let subject = failure.path.as_ref().map_or(String::new(), |path| format!("{}: ", path.display()));
         let message = format!("{subject}{failure}");
         match failure.problem {
@@ -91,7 +95,9 @@ impl From<transaction::Failure> for Failure {
             },
             Problem::Contended { .. } | Problem::ClientLocked { .. } => Self::Failed {
                 message,
-                hint: Some("close the client, or try again when it is idle; every file is as it was".to_owned()),
+                hint: Some(
+                    "close the client, or try again when it is idle; every file is as it was".to_owned(),
+                ),
             },
         }
     }

@@ -84,7 +84,10 @@ pub fn obstacles(system: &dyn System, plan: &Plan) -> Vec<String> {
             if let Some(problem) = &step.problem
                 && let Some(hint) = &problem.hint
             {
-                lines.push(format!("blocked: `{}` for `{}`: {}\n  hint: {hint}", step.server, step.target, problem.message));
+                lines.push(format!(
+                    "blocked: `{}` for `{}`: {}\n  hint: {hint}",
+                    step.server, step.target, problem.message
+                ));
             }
         }
     }
@@ -109,7 +112,11 @@ pub fn counts(counts: Counts) -> String {
     ];
     let said: Vec<String> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-    if said.is_empty() { "nothing to do: the manifest gives no client a server".to_owned() } else { said.join(", ") }
+    if said.is_empty() {
+        "nothing to do: the manifest gives no client a server".to_owned()
+    } else {
+        said.join(", ")
+    }
 }
 
 /// The one closing line, with the next command.
@@ -132,7 +139,13 @@ pub fn markdown(system: &dyn System, plan: &Plan, next: &str) -> String {
         .steps()
         .filter(|step| matters(step))
         .map(|step| {
-            vec![format!("`{}{}`", step.since, step.will).replace(' ', "·"), step.target.clone(), step.server.clone(), step.action.word().to_owned(), step.why.clone()]
+            vec![
+                format!("`{}{}`", step.since, step.will).replace(' ', "·"),
+                step.target.clone(),
+                step.server.clone(),
+                step.action.word().to_owned(),
+                step.why.clone(),
+            ]
         })
         .collect();
     let mut lines = vec!["### mcpkeel plan".to_owned(), String::new()];
@@ -149,7 +162,10 @@ pub fn markdown(system: &dyn System, plan: &Plan, next: &str) -> String {
         let diff = diff_text(file);
         // A fence longer than any run of backticks inside.
         let fence = "`".repeat(longest_run(&diff).max(2) + 1);
-        lines.push(format!("<details><summary><code>{name}</code></summary>\n\n{fence}diff\n{}\n{fence}\n\n</details>\n", diff.trim_end()));
+        lines.push(format!(
+            "<details><summary><code>{name}</code></summary>\n\n{fence}diff\n{}\n{fence}\n\n</details>\n",
+            diff.trim_end()
+        ));
     }
     lines.push(closing(plan, next));
     lines.join("\n")

@@ -9,11 +9,14 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> Vec<String> {
         .map(|(column, width)| (column, width.max(header[column].chars().count())))
         .collect();
     let line = |cell: &dyn Fn(usize) -> String| {
-        let cells: Vec<String> = columns.iter().map(|(column, width)| {
-            let text = cell(*column);
-            let fill = width.saturating_sub(text.chars().count());
-            format!("{text}{}", " ".repeat(fill))
-        }).collect();
+        let cells: Vec<String> = columns
+            .iter()
+            .map(|(column, width)| {
+                let text = cell(*column);
+                let fill = width.saturating_sub(text.chars().count());
+                format!("{text}{}", " ".repeat(fill))
+            })
+            .collect();
         cells.join("  ").trim_end().to_owned()
     };
     let mut lines = Vec::new();
@@ -27,11 +30,11 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> Vec<String> {
 /// The same as a Markdown table.
 pub fn markdown(header: &[&str], rows: &[Vec<String>]) -> Vec<String> {
     let escape = |text: &String| text.replace('|', "\\|").replace('\n', " ");
-    let mut lines = vec![
-        format!("| {} |", header.join(" | ")),
-        format!("|{}", " --- |".repeat(header.len())),
-    ];
-    lines.extend(rows.iter().map(|row| format!("| {} |", row.iter().map(escape).collect::<Vec<_>>().join(" | "))));
+    let mut lines =
+        vec![format!("| {} |", header.join(" | ")), format!("|{}", " --- |".repeat(header.len()))];
+    lines.extend(
+        rows.iter().map(|row| format!("| {} |", row.iter().map(escape).collect::<Vec<_>>().join(" | "))),
+    );
     lines
 }
 
@@ -41,7 +44,8 @@ mod tests {
 
     #[test]
     fn lines_up_and_leaves_out_empty_columns() {
-        let rows = vec![vec!["a".into(), String::new(), "ü".into()], vec!["bbb".into(), String::new(), "c".into()]];
+        let rows =
+            vec![vec!["a".into(), String::new(), "ü".into()], vec!["bbb".into(), String::new(), "c".into()]];
         assert_eq!(table(&["x", "y", "z"], &rows), ["x    z", "a    ü", "bbb  c"]);
     }
 }

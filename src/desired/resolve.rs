@@ -129,7 +129,9 @@ fn servers_here(units: &[Unit], machine: &Machine<'_>) -> Servers {
     units
         .iter()
         .enumerate()
-        .flat_map(|(index, unit)| unit.manifest.servers.iter().map(move |(name, server)| (index, name, server)))
+        .flat_map(|(index, unit)| {
+            unit.manifest.servers.iter().map(move |(name, server)| (index, name, server))
+        })
         .filter(|(_, _, server)| holds(server.when.as_ref(), machine))
         .map(|(index, name, server)| (name.clone(), (index, Arc::new(server.clone()))))
         .collect()
@@ -242,7 +244,10 @@ fn choose<'a>(
 }
 
 /// Both filters as one; none when two patterns would have to be intersected.
-fn combine(server: Option<&model::ToolFilter>, client: Option<&model::ToolFilter>) -> Option<model::ToolFilter> {
+fn combine(
+    server: Option<&model::ToolFilter>,
+    client: Option<&model::ToolFilter>,
+) -> Option<model::ToolFilter> {
     let empty = model::ToolFilter::default();
     let (server, client) = (server.unwrap_or(&empty), client.unwrap_or(&empty));
     let allow = match (server.allow.is_empty(), client.allow.is_empty()) {
@@ -302,7 +307,10 @@ mod tests {
     #[test]
     fn combines_tool_filters_without_widening_either() {
         let combined = |a, b| combine(Some(&a), Some(&b));
-        assert_eq!(combined(filter(&["get_*"], &["x"]), filter(&["get_a", "put_b"], &["y"])), Some(filter(&["get_a"], &["x", "y"])));
+        assert_eq!(
+            combined(filter(&["get_*"], &["x"]), filter(&["get_a", "put_b"], &["y"])),
+            Some(filter(&["get_a"], &["x", "y"]))
+        );
         assert_eq!(combined(filter(&[], &[]), filter(&["a*"], &[])), Some(filter(&["a*"], &[])));
         assert_eq!(combined(filter(&["a*"], &[]), filter(&["b*"], &[])), None);
     }

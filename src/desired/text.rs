@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::{Machine, Unit};
 use crate::clients::{Part, Text};
-use crate::manifest::text::{self as manifest_text, Builtin};
 use crate::manifest::model::SecretSource;
+use crate::manifest::text::{self as manifest_text, Builtin};
 
 /// Why a text cannot be written into a client's file as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,9 @@ fn fill_into(
             manifest_text::Part::Secret(name) => {
                 let source = units.iter().find_map(|unit| unit.manifest.secrets.get(&name));
                 match source {
-                    Some(SecretSource { env: Some(variable), .. }) => filled.push(Part::Env(variable.clone())),
+                    Some(SecretSource { env: Some(variable), .. }) => {
+                        filled.push(Part::Env(variable.clone()))
+                    }
                     _ => return Err(Needs::Secret(name)),
                 }
             }

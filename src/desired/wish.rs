@@ -66,11 +66,8 @@ pub fn wish(
     machine: &Machine<'_>,
     notes: &mut Vec<Diagnostic>,
 ) -> Wish {
-    let entries = target
-        .servers
-        .iter()
-        .map(|chosen| entry(target, chosen, place, units, machine, notes))
-        .collect();
+    let entries =
+        target.servers.iter().map(|chosen| entry(target, chosen, place, units, machine, notes)).collect();
     Wish {
         target: target.key.clone(),
         client: target.client.id().to_owned(),
@@ -115,10 +112,7 @@ fn entry(
         description: chosen.server.description.clone(),
         launch,
         enabled: chosen.enabled,
-        tools: Filter {
-            allow: chosen.tools.allow.clone(),
-            deny: chosen.tools.deny.clone(),
-        },
+        tools: Filter { allow: chosen.tools.allow.clone(), deny: chosen.tools.deny.clone() },
         extra: chosen.server.extra.get(target.client.id()).cloned().unwrap_or_default(),
     };
     let rendered = target.client.render(&wanted, place);
@@ -160,23 +154,38 @@ pub fn launch(
 ) -> Result<Launch, Diagnostic> {
     let (name, server, unit) = (&chosen.name, &chosen.server, chosen.unit);
     let not_yet = |what: &str, hint: &str| {
-        Diagnostic::error("not-yet", format!("`{name}` for `{}` {what}, which this version cannot deliver yet", target.key))
-            .hint(hint)
+        Diagnostic::error(
+            "not-yet",
+            format!("`{name}` for `{}` {what}, which this version cannot deliver yet", target.key),
+        )
+        .hint(hint)
     };
     match target.delivery {
         Delivery::Auto | Delivery::Direct => {}
         Delivery::Exec => {
-            return Err(not_yet("is to be delivered through `mcpkeel exec`", "use `delivery: direct`; the entry in the client's file is left as it is"));
+            return Err(not_yet(
+                "is to be delivered through `mcpkeel exec`",
+                "use `delivery: direct`; the entry in the client's file is left as it is",
+            ));
         }
         Delivery::Gateway => {
-            return Err(not_yet("is to be delivered through the gateway", "use `delivery: direct`; the entry in the client's file is left as it is"));
+            return Err(not_yet(
+                "is to be delivered through the gateway",
+                "use `delivery: direct`; the entry in the client's file is left as it is",
+            ));
         }
     }
     if target.writes_secrets {
-        return Err(not_yet("asks for secrets in the file (`secrets: write`)", "refer to the environment with `${env:NAME}` instead"));
+        return Err(not_yet(
+            "asks for secrets in the file (`secrets: write`)",
+            "refer to the environment with `${env:NAME}` instead",
+        ));
     }
     if server.package.is_some() {
-        return Err(not_yet("comes from a `package`", "name the command that runs it, such as `command: npx` and `args: [-y, NAME@VERSION]`"));
+        return Err(not_yet(
+            "comes from a `package`",
+            "name the command that runs it, such as `command: npx` and `args: [-y, NAME@VERSION]`",
+        ));
     }
     if server.source.is_some() {
         return Err(not_yet("comes from a `source`", "build it by hand and name the command that runs it"));
@@ -185,12 +194,16 @@ pub fn launch(
         fill(text, units, unit, machine).map_err(|Needs::Secret(secret)| {
             not_yet(
                 &format!("needs the secret `{secret}` at launch"),
-                &format!("keep the secret in the environment for now: `secrets: {{ {secret}: {{ env: NAME }} }}`"),
+                &format!(
+                    "keep the secret in the environment for now: `secrets: {{ {secret}: {{ env: NAME }} }}`"
+                ),
             )
         })
     };
     let pairs = |map: &IndexMap<String, crate::manifest::model::Scalar>| {
-        map.iter().map(|(key, text)| Ok((key.clone(), fill(&text.0)?))).collect::<Result<Vec<_>, Diagnostic>>()
+        map.iter()
+            .map(|(key, text)| Ok((key.clone(), fill(&text.0)?)))
+            .collect::<Result<Vec<_>, Diagnostic>>()
     };
     if let Some(url) = &server.url {
         let (url, headers) = (fill(url)?, pairs(&server.headers)?);
@@ -204,7 +217,9 @@ pub fn launch(
         args: server.args.iter().map(|arg| fill(arg)).collect::<Result<Vec<Text>, _>>()?,
         env: pairs(&server.env)?,
         cwd: match &server.cwd {
-            Some(cwd) => Some(Text::from(super::text::path(cwd, &units[unit].dir, machine).display().to_string())),
+            Some(cwd) => {
+                Some(Text::from(super::text::path(cwd, &units[unit].dir, machine).display().to_string()))
+            }
             None => None,
         },
     })

@@ -8,7 +8,6 @@
 //! `yaml`) with the same five functions; `tree` holds the brackets that JSON and TOML share, `model`
 //! what an edit means for values.
 
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

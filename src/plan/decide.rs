@@ -129,7 +129,11 @@ pub fn decide(facts: Facts, drift: Drift, unmanaged: Unmanaged, adopt_conflicts:
         (Want::Yes, false, false) => Action::Create,
         (Want::Yes, false, true) => on_drift(Action::Restore),
         (Want::Yes, true, recorded) if facts.live_is_desired => {
-            if recorded && facts.recorded_is_desired { Action::Keep } else { Action::Record }
+            if recorded && facts.recorded_is_desired {
+                Action::Keep
+            } else {
+                Action::Record
+            }
         }
         (Want::Yes, true, false) if adopt_conflicts || unmanaged == Unmanaged::Adopt => Action::Update,
         (Want::Yes, true, false) => Action::Conflict,
@@ -152,7 +156,8 @@ mod tests {
 
     /// want, live, recorded, L=D, L=B, B=D
     fn facts(want: Want, bits: [u8; 5]) -> Facts {
-        let [live, recorded, live_is_desired, live_is_recorded, recorded_is_desired] = bits.map(|bit| bit == 1);
+        let [live, recorded, live_is_desired, live_is_recorded, recorded_is_desired] =
+            bits.map(|bit| bit == 1);
         Facts { want, live, recorded, live_is_desired, live_is_recorded, recorded_is_desired, protect: false }
     }
 

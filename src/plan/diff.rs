@@ -139,7 +139,8 @@ pub fn plan_file(
         guards: Vec::new(),
         targets: BTreeMap::new(),
     };
-    let outcome = planner.walk(&wishes, record).and_then(|()| planner.finish(&wishes, record, before.is_none()));
+    let outcome =
+        planner.walk(&wishes, record).and_then(|()| planner.finish(&wishes, record, before.is_none()));
     let Planner { steps, guards, .. } = planner;
     match outcome {
         Err(fault) => refuse(wishes, observed.real, before, record, diagnose(&fault)),
@@ -346,7 +347,11 @@ impl Planner<'_> {
                         continue;
                     }
                     if spares_drift && !changes.updated.contains(field) {
-                        after.fields.extend(recorded.and_then(|record| record.fields.get_key_value(field)).map(|(k, v)| (k.clone(), *v)));
+                        after.fields.extend(
+                            recorded
+                                .and_then(|record| record.fields.get_key_value(field))
+                                .map(|(k, v)| (k.clone(), *v)),
+                        );
                         continue;
                     }
                     self.ops.push(Op::Put { at: field.clone(), value: value.clone() });
@@ -384,10 +389,9 @@ impl Planner<'_> {
             && record.fields.iter().any(|(field, print)| {
                 live.fields.get(field).map(|value| seal(self.key, value)) != Some(*print)
             });
-        let handed_over = all
-            .wishes
-            .iter()
-            .any(|other| other.target != wish.target && other.entries.iter().any(|entry| entry.at == record.at));
+        let handed_over = all.wishes.iter().any(|other| {
+            other.target != wish.target && other.entries.iter().any(|entry| entry.at == record.at)
+        });
         let facts = Facts {
             want: Want::No,
             live: live.entry.is_some() && !handed_over,
@@ -424,7 +428,10 @@ impl Planner<'_> {
     fn foreign(&mut self, wish: &Wish, known: &BTreeSet<Pointer>, all: &Wishes) -> Result<(), Fault> {
         for (name, at) in self.entries(wish)? {
             let is_ours = known.contains(&at)
-                || all.wishes.iter().any(|other| other.entries.iter().any(|entry| entry.at == at && !entry.omitted));
+                || all
+                    .wishes
+                    .iter()
+                    .any(|other| other.entries.iter().any(|entry| entry.at == at && !entry.omitted));
             if is_ours || !self.is_server(&at)? {
                 continue;
             }
@@ -433,7 +440,9 @@ impl Planner<'_> {
                 Unmanaged::Keep | Unmanaged::Adopt => Action::Foreign,
             };
             let (since, will, why) = match action {
-                Action::RemoveForeign => ('A', 'D', "not in the manifest, and this client is declared exclusive"),
+                Action::RemoveForeign => {
+                    ('A', 'D', "not in the manifest, and this client is declared exclusive")
+                }
                 _ => ('A', ' ', "not in the manifest; it stays"),
             };
             self.push(wish, &name, action, since, will, why.to_owned(), None);
@@ -449,7 +458,9 @@ impl Planner<'_> {
         let mut found = Vec::new();
         for (root, list) in &wish.containers {
             let Some(key) = list else {
-                found.extend(self.document.keys(root)?.into_iter().map(|name| (name.clone(), root.key(&name))));
+                found.extend(
+                    self.document.keys(root)?.into_iter().map(|name| (name.clone(), root.key(&name))),
+                );
                 continue;
             };
             let items = self.document.get(root)?.unwrap_or_default();
@@ -465,7 +476,8 @@ impl Planner<'_> {
     /// Whether a stranger's entry starts or reaches a server at all (Goose keeps its own extensions,
     /// and Zed its settings, in the same map).
     fn is_server(&self, at: &Pointer) -> Result<bool, Fault> {
-        const SIGNS: [&str; 8] = ["command", "cmd", "url", "httpUrl", "serverUrl", "uri", "argv", "transport"];
+        const SIGNS: [&str; 8] =
+            ["command", "cmd", "url", "httpUrl", "serverUrl", "uri", "argv", "transport"];
         let value = self.document.get(at)?.unwrap_or_default();
         Ok(SIGNS.iter().any(|sign| value.get(sign).is_some()))
     }
@@ -489,7 +501,11 @@ impl Planner<'_> {
     fn record(&self, entry: &Entry) -> EntryRecord {
         EntryRecord {
             at: entry.at.clone(),
-            fields: entry.fields.iter().map(|(field, value)| (field.clone(), seal(self.key, value))).collect(),
+            fields: entry
+                .fields
+                .iter()
+                .map(|(field, value)| (field.clone(), seal(self.key, value)))
+                .collect(),
             protect: entry.protect,
         }
     }
@@ -553,7 +569,12 @@ impl Planner<'_> {
     }
 
     /// Turns the collected ops into bytes and into the ledger's next record.
-    fn finish(&mut self, wishes: &Wishes, record: Option<&FileRecord>, absent: bool) -> Result<Finished, Fault> {
+    fn finish(
+        &mut self,
+        wishes: &Wishes,
+        record: Option<&FileRecord>,
+        absent: bool,
+    ) -> Result<Finished, Fault> {
         let created = absent || record.is_some_and(|record| record.created);
         let mut furniture = record.map(|record| record.furniture.clone()).unwrap_or_default();
         let mut ops = Vec::new();
@@ -673,7 +694,10 @@ impl Changes {
             .iter()
             .filter(|field| self.pending.contains(field))
             .map(|field| match field.is_within(&self.entry) {
-                true => Pointer(field.0[self.entry.0.len()..].to_vec()).to_string().trim_start_matches('/').replace('/', "."),
+                true => Pointer(field.0[self.entry.0.len()..].to_vec())
+                    .to_string()
+                    .trim_start_matches('/')
+                    .replace('/', "."),
                 false => field.to_string(),
             })
             .collect();
@@ -696,9 +720,16 @@ impl Changes {
                 self.names(&self.updated),
                 self.names(&self.drifted)
             ),
-            Action::Report | Action::Adopt if self.names(&self.drifted).is_empty() => "was removed by hand".to_owned(),
-            Action::Report => format!("changed by hand: {}; left as it is (`drift: report`)", self.names(&self.drifted)),
-            Action::Adopt => format!("changed by hand: {}; the manifest will follow (`drift: adopt`)", self.names(&self.drifted)),
+            Action::Report | Action::Adopt if self.names(&self.drifted).is_empty() => {
+                "was removed by hand".to_owned()
+            }
+            Action::Report => {
+                format!("changed by hand: {}; left as it is (`drift: report`)", self.names(&self.drifted))
+            }
+            Action::Adopt => format!(
+                "changed by hand: {}; the manifest will follow (`drift: adopt`)",
+                self.names(&self.drifted)
+            ),
             Action::Conflict => format!(
                 "an entry of this name is already there and is not ours; it differs in {}",
                 self.names(&self.pending)

@@ -73,7 +73,9 @@ impl SavedPlan {
                 return Err(format!("{name} changed since the plan was made"));
             }
             if file.after != saved.after || file.steps != saved.steps {
-                return Err(format!("the manifest asks for something else in {name} than when the plan was made"));
+                return Err(format!(
+                    "the manifest asks for something else in {name} than when the plan was made"
+                ));
             }
         }
         if let Some(new) = now.iter().find(|file| !self.files.iter().any(|saved| saved.path == file.path)) {

@@ -2,10 +2,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::phrase::{self, Secrets};
-use super::survey;
 use super::edits::ManifestEdit;
 use super::load::Loaded;
+use super::phrase::{self, Secrets};
+use super::survey;
 use crate::base::{Pointer, Step as At};
 use crate::desired;
 use crate::document::{Document, Format, Op};
@@ -51,20 +51,33 @@ pub fn adopt(system: &dyn System, loaded: &Loaded, plan: &Plan, asked: bool) -> 
         let desired = desired::resolve(&loaded.units, machine);
         for file in &plan.files {
             for step in file.steps.iter().filter(|step| concerns(step, asked)) {
-                let Some(target) = desired.targets.iter().find(|target| target.key == step.target) else { continue };
+                let Some(target) = desired.targets.iter().find(|target| target.key == step.target) else {
+                    continue;
+                };
                 let found = live(file, step, target, system);
                 let Some(found) = found else {
-                    if let Some(unit) = loaded.units.iter().position(|unit| unit.manifest.clients.contains_key(&step.target)) {
-                        let at = Pointer::of(["clients", &step.target, "except"]).then(At::Element(step.server.clone()));
+                    if let Some(unit) =
+                        loaded.units.iter().position(|unit| unit.manifest.clients.contains_key(&step.target))
+                    {
+                        let at = Pointer::of(["clients", &step.target, "except"])
+                            .then(At::Element(step.server.clone()));
                         ops[unit].push(Op::Put { at, value: Value::from(step.server.as_str()) });
-                        lines.push(format!("{}: `{}` was removed by hand: now in `except`", step.target, step.server));
+                        lines.push(format!(
+                            "{}: `{}` was removed by hand: now in `except`",
+                            step.target, step.server
+                        ));
                     }
                     continue;
                 };
-                let Some(chosen) = target.servers.iter().find(|chosen| chosen.name == step.server) else { continue };
+                let Some(chosen) = target.servers.iter().find(|chosen| chosen.name == step.server) else {
+                    continue;
+                };
                 let Ok(launch) = desired::launch(target, chosen, &loaded.units, machine) else { continue };
                 if !done.insert(step.server.clone()) {
-                    lines.push(format!("{}: `{}` was taken from another client already", step.target, step.server));
+                    lines.push(format!(
+                        "{}: `{}` was taken from another client already",
+                        step.target, step.server
+                    ));
                     continue;
                 }
                 ops[chosen.unit].extend(phrase::changes(&step.server, &launch, &found.launch, &mut secrets));

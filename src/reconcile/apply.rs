@@ -55,7 +55,7 @@ pub fn apply(
     key: &[u8; 32],
     options: Options,
     keep_going: bool,
-) -> Result<Applied, transaction::Failure> {
+) -> Result<Applied, Box<transaction::Failure>> {
     let writing: Vec<&FilePlan> = plan.files.iter().filter(|file| file.writes()).collect();
     let mut replan = Replan {
         key,
@@ -68,12 +68,7 @@ pub fn apply(
     if changes.is_empty() && ledger_after(plan, &replan, ledger, &[]) == *ledger {
         return Ok(Applied::default());
     }
-    let meta = RunMeta {
-        command: "apply".to_owned(),
-        summary: summary(plan),
-        revision: None,
-        keep_going,
-    };
+    let meta = RunMeta { command: "apply".to_owned(), summary: summary(plan), revision: None, keep_going };
     // `commit` reads what `rework` wrote, one after the other.
     let replan = std::cell::RefCell::new(&mut replan);
     let mut commit = |outcome: &Outcome| {
@@ -91,7 +86,8 @@ pub fn apply(
         ])
     };
     let mut rework = Shared(&replan);
-    let outcome = transaction::run(site.system, site.store, site.lock, &meta, changes, &mut rework, &mut commit)?;
+    let outcome =
+        transaction::run(site.system, site.store, site.lock, &meta, changes, &mut rework, &mut commit)?;
     Ok(report(plan, outcome))
 }
 
@@ -133,7 +129,10 @@ impl Replan<'_> {
                     let name = wishes.path.display();
                     return Err(Box::new(Diagnostic::error(
                         "malformed-file",
-                        format!("another program just wrote {name}, and line {}: {}", fault.line, fault.message),
+                        format!(
+                            "another program just wrote {name}, and line {}: {}",
+                            fault.line, fault.message
+                        ),
                     )));
                 }
             },
@@ -238,7 +237,8 @@ fn report(plan: &Plan, outcome: Outcome) -> Applied {
         .iter()
         .map(|file| {
             let planned = plan.files.iter().find(|planned| planned.wishes.path == file.path);
-            let clients = planned.into_iter().flat_map(|planned| &planned.steps).map(|step| step.client.clone());
+            let clients =
+                planned.into_iter().flat_map(|planned| &planned.steps).map(|step| step.client.clone());
             let clients: std::collections::BTreeSet<String> = clients.collect();
             let (outcome, failed) = match &file.done {
                 Done::Written if file.before.is_none() => ("created".to_owned(), false),

@@ -37,7 +37,7 @@ pub fn write_manifests(
     site: &Site<'_>,
     command: &str,
     edits: Vec<ManifestEdit>,
-) -> Result<(), transaction::Failure> {
+) -> Result<(), Box<transaction::Failure>> {
     let names: Vec<String> = edits.iter().map(|edit| super::tilde(site.system, &edit.path)).collect();
     let meta = RunMeta {
         command: command.to_owned(),
@@ -56,5 +56,6 @@ pub fn write_manifests(
         })
         .collect();
     let mut nothing = |_: &transaction::Outcome| Ok(Vec::new());
-    transaction::run(site.system, site.store, site.lock, &meta, changes, &mut Refuse, &mut nothing).map(|_| ())
+    transaction::run(site.system, site.store, site.lock, &meta, changes, &mut Refuse, &mut nothing)
+        .map(|_| ())
 }

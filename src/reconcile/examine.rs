@@ -63,10 +63,16 @@ fn examine_manifest(system: &dyn System, path: &Path) -> Finding {
     let loaded = load(system, path, Care::Full);
     match loaded.diagnostics.iter().filter(|problem| problem.is_error()).count() {
         0 => Finding::good(format!("manifest {name}"), "valid"),
-        _ if system.meta(path).is_err() => {
-            Finding::bad(format!("manifest {name}"), "not there", "`mcpkeel init` writes one from what your clients have")
-        }
-        errors => Finding::bad(format!("manifest {name}"), format!("{errors} errors"), "`mcpkeel validate` shows them"),
+        _ if system.meta(path).is_err() => Finding::bad(
+            format!("manifest {name}"),
+            "not there",
+            "`mcpkeel init` writes one from what your clients have",
+        ),
+        errors => Finding::bad(
+            format!("manifest {name}"),
+            format!("{errors} errors"),
+            "`mcpkeel validate` shows them",
+        ),
     }
 }
 
@@ -77,7 +83,9 @@ fn examine_state(system: &dyn System, store: &Store) -> Vec<Finding> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             findings.push(Finding::good(&subject, "not there yet; the first apply makes it"));
         }
-        Err(error) => findings.push(Finding::bad(&subject, error.to_string(), "check the permissions of its parents")),
+        Err(error) => {
+            findings.push(Finding::bad(&subject, error.to_string(), "check the permissions of its parents"))
+        }
         Ok(meta) if system.os() != "windows" && meta.mode & 0o077 != 0 => findings.push(Finding::bad(
             &subject,
             format!("others can look into it (mode {:o})", meta.mode & 0o777),
@@ -93,16 +101,31 @@ fn examine_state(system: &dyn System, store: &Store) -> Vec<Finding> {
         ));
     }
     if store.journal_ids(system).is_ok_and(|ids| !ids.is_empty()) {
-        findings.push(Finding::bad("journal", "an apply was interrupted", "the next `mcpkeel apply` finishes or undoes it"));
+        findings.push(Finding::bad(
+            "journal",
+            "an apply was interrupted",
+            "the next `mcpkeel apply` finishes or undoes it",
+        ));
     }
     findings
 }
 
-fn examine_file(system: &dyn System, name: &str, path: &Path, format: crate::document::Format) -> Vec<Finding> {
+fn examine_file(
+    system: &dyn System,
+    name: &str,
+    path: &Path,
+    format: crate::document::Format,
+) -> Vec<Finding> {
     let subject = format!("{name} {}", super::tilde(system, path));
     let real = match follow(system, path) {
         Ok(real) => real,
-        Err(error) => return vec![Finding::bad(subject, format!("the link cannot be followed: {error}"), "mend or remove the link")],
+        Err(error) => {
+            return vec![Finding::bad(
+                subject,
+                format!("the link cannot be followed: {error}"),
+                "mend or remove the link",
+            )];
+        }
     };
     let is_link = system.meta(path).is_ok_and(|meta| meta.kind == Kind::Link);
     if is_link && system.meta(&real).is_err() {
@@ -118,12 +141,14 @@ fn examine_file(system: &dyn System, name: &str, path: &Path, format: crate::doc
         State::Absent => findings.push(Finding::good(&subject, "not there yet")),
         State::Refused(problem) => {
             let place = problem.place.as_ref().filter(|place| place.line > 0);
-            let at = place.map_or(String::new(), |place| format!(" at line {}, column {}", place.line, place.column));
+            let at = place
+                .map_or(String::new(), |place| format!(" at line {}, column {}", place.line, place.column));
             let hint = problem.hint.unwrap_or_default();
             findings.push(Finding::bad(&subject, format!("{}{at}", problem.message), hint));
         }
         State::Present(document, _) => {
-            let link = if is_link { format!(", a link to {}", super::tilde(system, &real)) } else { String::new() };
+            let link =
+                if is_link { format!(", a link to {}", super::tilde(system, &real)) } else { String::new() };
             findings.push(Finding::good(&subject, format!("readable{link}")));
             findings.extend(examine_privacy(system, &subject, &real, &document));
         }
@@ -136,7 +161,11 @@ fn examine_file(system: &dyn System, name: &str, path: &Path, format: crate::doc
             format!("chmod u+w {}", dir.display()),
         )),
         Ok(meta) if meta.kind != Kind::Dir => {
-            findings.push(Finding::bad(&subject, format!("{} is not a directory", dir.display()), "move it out of the way"));
+            findings.push(Finding::bad(
+                &subject,
+                format!("{} is not a directory", dir.display()),
+                "move it out of the way",
+            ));
         }
         _ => {}
     }

@@ -58,9 +58,15 @@ pub fn skeleton() -> &'static str {
 
 /// Adds what clients have to a manifest's text. `only` names one client; else every installed one
 /// is looked at, the best known first.
-pub fn import(system: &dyn System, name: &str, text: String, only: Option<&str>) -> Result<Imported, ImportError> {
+pub fn import(
+    system: &dyn System,
+    name: &str,
+    text: String,
+    only: Option<&str>,
+) -> Result<Imported, ImportError> {
     let manifest = Manifest::read(name, &text)?;
-    let mut gathered = Gathered { secrets: Secrets::beside(manifest.names("secrets")), ..Gathered::default() };
+    let mut gathered =
+        Gathered { secrets: Secrets::beside(manifest.names("secrets")), ..Gathered::default() };
     let mut seen: BTreeSet<(PathBuf, String)> = BTreeSet::new();
     for (client, place) in candidates(system, only)? {
         let observed = observe(system, &place.file, place.format);
@@ -95,7 +101,8 @@ pub fn import(system: &dyn System, name: &str, text: String, only: Option<&str>)
 }
 
 fn cannot_edit(name: &str, fault: &crate::document::Fault) -> ImportError {
-    let place = crate::base::Place { line: fault.line, column: fault.column, ..crate::base::Place::file(name) };
+    let place =
+        crate::base::Place { line: fault.line, column: fault.column, ..crate::base::Place::file(name) };
     ImportError::Manifest(Diagnostic::error("cannot-edit", fault.message.clone()).at(place))
 }
 
@@ -133,8 +140,10 @@ struct Manifest {
 
 impl Manifest {
     fn read(name: &str, text: &str) -> Result<Self, ImportError> {
-        let document = Document::parse(Format::Yaml, text.as_bytes().to_vec()).map_err(|fault| cannot_edit(name, &fault))?;
-        let value = document.get(&Pointer::root()).map_err(|fault| cannot_edit(name, &fault))?.unwrap_or_default();
+        let document = Document::parse(Format::Yaml, text.as_bytes().to_vec())
+            .map_err(|fault| cannot_edit(name, &fault))?;
+        let value =
+            document.get(&Pointer::root()).map_err(|fault| cannot_edit(name, &fault))?.unwrap_or_default();
         Ok(Self { document, value })
     }
 
@@ -232,12 +241,18 @@ impl Gathered {
             if found.enabled { gets.push(found.name) } else { off.push(found.name) }
         }
         let counted = gets.len() + off.len();
-        self.found.push(format!("{}: {counted} {}", client.name(), if counted == 1 { "server" } else { "servers" }));
+        self.found.push(format!(
+            "{}: {counted} {}",
+            client.name(),
+            if counted == 1 { "server" } else { "servers" }
+        ));
         match block {
             Some((key, block)) => {
                 let at = Pointer::of(["clients", key, "servers"]);
                 let new = gets.into_iter().chain(off).filter(|name| !manifest.covers(block, name));
-                self.ops.extend(new.map(|name| Op::Put { at: at.then(Step::Element(name.clone())), value: name.into() }));
+                self.ops.extend(
+                    new.map(|name| Op::Put { at: at.then(Step::Element(name.clone())), value: name.into() }),
+                );
             }
             None => {
                 let mut block = Map::new();
@@ -248,7 +263,8 @@ impl Gathered {
                 if !tools.is_empty() {
                     block.insert("tools".to_owned(), Value::Object(tools));
                 }
-                self.ops.push(Op::Put { at: Pointer::of(["clients", client.id()]), value: Value::Object(block) });
+                self.ops
+                    .push(Op::Put { at: Pointer::of(["clients", client.id()]), value: Value::Object(block) });
             }
         }
     }
@@ -257,7 +273,8 @@ impl Gathered {
     fn agree(&mut self, client: &Client, found: &Found, manifest: &Manifest) -> bool {
         let mut members = phrase::server(&found.name, &found.launch, &mut self.secrets);
         let known = manifest.server(&found.name).map(|known| (known, "the manifest"));
-        let known = known.or_else(|| self.servers.get(&found.name).map(|(known, from)| (known, from.as_str())));
+        let known =
+            known.or_else(|| self.servers.get(&found.name).map(|(known, from)| (known, from.as_str())));
         if let Some((known, from)) = known {
             if launches_alike(known, &members) {
                 return true;

@@ -41,7 +41,8 @@ pub enum Care {
 /// Reads a manifest and everything it includes, and checks them together.
 pub fn load(system: &dyn System, path: &Path, care: Care) -> Loaded {
     let mut loaded = Loaded { path: path.to_owned(), units: Vec::new(), diagnostics: Vec::new() };
-    let mut reading = Reading { system, care, seen: BTreeSet::new(), files: Vec::new(), problems: Vec::new() };
+    let mut reading =
+        Reading { system, care, seen: BTreeSet::new(), files: Vec::new(), problems: Vec::new() };
     reading.read(path);
     let (paths, mut parsed): (Vec<PathBuf>, Vec<Parsed>) = reading.files.into_iter().unzip();
     let found = manifest::check(&parsed, catalog::ids());
@@ -105,7 +106,9 @@ fn read_bounded(system: &dyn System, path: &Path) -> Result<Vec<u8>, Diagnostic>
     let unreadable = |error: std::io::Error| {
         let problem = Diagnostic::error("unreadable-manifest", format!("`{name}` cannot be read: {error}"));
         match error.kind() {
-            std::io::ErrorKind::NotFound => problem.hint("`mcpkeel init` writes one from what your clients have; `-f FILE` names another"),
+            std::io::ErrorKind::NotFound => {
+                problem.hint("`mcpkeel init` writes one from what your clients have; `-f FILE` names another")
+            }
             _ => problem,
         }
     };
@@ -116,7 +119,9 @@ fn read_bounded(system: &dyn System, path: &Path) -> Result<Vec<u8>, Diagnostic>
     }
     if meta.len > manifest::tree::MAX_BYTES as u64 {
         let message = format!("`{name}` is {} MB large; a manifest has at most 4 MB", meta.len >> 20);
-        return Err(Diagnostic::error("too-big", message).at(Place::file(&name)).hint("split it with `include`"));
+        return Err(Diagnostic::error("too-big", message)
+            .at(Place::file(&name))
+            .hint("split it with `include`"));
     }
     system.read(&real).map_err(unreadable)
 }

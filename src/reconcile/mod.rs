@@ -32,7 +32,9 @@ use crate::system::System;
 
 /// A path as a person would write it: relative to the working directory if inside, else with `~`.
 pub fn shown(system: &dyn System, path: &Path) -> String {
-    if let Ok(rest) = system.cwd().and_then(|cwd| path.strip_prefix(cwd).map(Path::to_owned).map_err(std::io::Error::other)) {
+    if let Ok(rest) =
+        system.cwd().and_then(|cwd| path.strip_prefix(cwd).map(Path::to_owned).map_err(std::io::Error::other))
+    {
         return rest.display().to_string();
     }
     tilde(system, path)

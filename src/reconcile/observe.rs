@@ -42,29 +42,51 @@ pub fn observe(system: &dyn System, path: &Path, format: Format) -> Observed {
     let real = match follow(system, path) {
         Ok(real) => real,
         Err(error) => {
-            return refused(path.to_owned(), "unreadable-file", format!("the link cannot be followed: {error}"), "mend or remove the link");
+            return refused(
+                path.to_owned(),
+                "unreadable-file",
+                format!("the link cannot be followed: {error}"),
+                "mend or remove the link",
+            );
         }
     };
     // A client that writes in place can be caught in the middle; a torn file is read again.
     for attempt in 0..6 {
         let meta = match system.meta(&real) {
             Ok(meta) => meta,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Observed { real, state: State::Absent },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Observed { real, state: State::Absent };
+            }
             Err(error) => {
-                return refused(real, "unreadable-file", format!("it cannot be looked at: {error}"), "check the permissions of its directory");
+                return refused(
+                    real,
+                    "unreadable-file",
+                    format!("it cannot be looked at: {error}"),
+                    "check the permissions of its directory",
+                );
             }
         };
         if meta.kind != Kind::File {
             return refused(real, "not-a-file", "it is not a regular file".into(), "move it out of the way");
         }
         if meta.len > MAX_BYTES {
-            return refused(real, "file-too-large", format!("it is {} MB large", meta.len >> 20), "is this the right file?");
+            return refused(
+                real,
+                "file-too-large",
+                format!("it is {} MB large", meta.len >> 20),
+                "is this the right file?",
+            );
         }
         let bytes = match system.read(&real) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => {
-                return refused(real, "unreadable-file", format!("it cannot be read: {error}"), "check its permissions");
+                return refused(
+                    real,
+                    "unreadable-file",
+                    format!("it cannot be read: {error}"),
+                    "check its permissions",
+                );
             }
         };
         let print = Fingerprint::of(&bytes);
@@ -84,7 +106,12 @@ pub fn observe(system: &dyn System, path: &Path, format: Format) -> Observed {
             .hint("mend it by hand; nothing was changed in it");
         return Observed { real, state: State::Refused(problem) };
     }
-    refused(real, "busy-file", "it keeps changing and was never whole when read".into(), "try again when its client is idle")
+    refused(
+        real,
+        "busy-file",
+        "it keeps changing and was never whole when read".into(),
+        "try again when its client is idle",
+    )
 }
 
 fn recently_written(system: &dyn System, meta: &crate::system::Meta) -> bool {

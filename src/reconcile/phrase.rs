@@ -53,7 +53,8 @@ impl Secrets {
     }
 
     fn name(&mut self, server: &str, key: &str, secret: &str) -> String {
-        let is_header = key.eq_ignore_ascii_case("authorization") || key.contains(['-']) && !key.starts_with('-');
+        let is_header =
+            key.eq_ignore_ascii_case("authorization") || key.contains(['-']) && !key.starts_with('-');
         let key = key.trim_start_matches('-');
         let (base, variable) = match is_header {
             true => (format!("{server}-token"), format!("{server}_token")),
@@ -142,7 +143,8 @@ fn arguments(server: &str, args: &[Text], secrets: &mut Secrets) -> Value {
 }
 
 fn pairs(server: &str, pairs: &[(String, Text)], secrets: &mut Secrets) -> Value {
-    let shielded = pairs.iter().map(|(key, text)| (key.clone(), Value::from(secrets.shield(server, key, text))));
+    let shielded =
+        pairs.iter().map(|(key, text)| (key.clone(), Value::from(secrets.shield(server, key, text))));
     Value::Object(shielded.collect())
 }
 
@@ -157,7 +159,11 @@ pub fn changes(name: &str, desired: &Launch, live: &Launch, secrets: &mut Secret
             (Some(old), new) if old == new => {}
             (Some(Value::Object(old)), Value::Object(new)) => {
                 let at = at.key(key);
-                ops.extend(old.keys().filter(|name| !new.contains_key(*name)).map(|name| Op::Drop { at: at.key(name) }));
+                ops.extend(
+                    old.keys()
+                        .filter(|name| !new.contains_key(*name))
+                        .map(|name| Op::Drop { at: at.key(name) }),
+                );
                 let changed = new.iter().filter(|(name, value)| old.get(*name) != Some(*value));
                 ops.extend(changed.map(|(name, value)| Op::Put { at: at.key(name), value: value.clone() }));
             }
@@ -184,7 +190,10 @@ mod tests {
     #[test]
     fn secrets_become_references_with_one_name_each() {
         let mut secrets = Secrets::default();
-        let live = stdio(&["--api-key", "s3cr3tvalue-1", "${x}"], &[("GITHUB_TOKEN", "ghp_abcdefABCDEF0123456789"), ("LOG", "1")]);
+        let live = stdio(
+            &["--api-key", "s3cr3tvalue-1", "${x}"],
+            &[("GITHUB_TOKEN", "ghp_abcdefABCDEF0123456789"), ("LOG", "1")],
+        );
         let members = server("gh", &live, &mut secrets);
         assert_eq!(
             Value::Object(members),

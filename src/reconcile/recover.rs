@@ -169,6 +169,7 @@ pub(super) fn keep_strays(
         command: format!("{} (contents of others, kept aside)", run.command),
         revision: None,
         files: strays.iter().map(kept).collect(),
+        dirs: Vec::new(),
     };
     store.add_backup(system, lock, &backup)
 }
@@ -206,16 +207,22 @@ pub(super) fn undo(
 
 /// Removes the directories that the run made, unless someone has put something into them.
 fn remove_made_dirs(system: &dyn System, journal: &Journal) -> Result<(), FileError> {
-    for line in journal.lines.iter().rev() {
-        let Line::Dirs(dirs) = line else { continue };
-        for dir in dirs.made.iter().rev() {
-            match found(system.remove_dir(dir)) {
-                Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
-                other => drop(other.at(dir, "remove")?),
-            }
+    remove_empty_dirs(system, journal.made_dirs())
+}
+
+/// Removes directories, given outermost first, unless someone has put something into them.
+pub(super) fn remove_empty_dirs<'d>(
+    system: &dyn System,
+    dirs: impl DoubleEndedIterator<Item = &'d PathBuf>,
+) -> Result<(), FileError> {
+    for dir in dirs.rev() {
+        match found(system.remove_dir(dir)) {
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => continue,
+            other => drop(other.at(dir, "remove")?),
         }
-        if let Some(parent) = dirs.made.first().and_then(|dir| dir.parent()) {
-            system.sync(parent).at(parent, "flush")?;
+        if let Some(parent) = dir.parent() {
+            // A parent of ours may be gone in the next round already.
+            found(system.sync(parent)).at(parent, "flush")?;
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
+use indexmap::IndexMap;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use indexmap::IndexMap;
 
 use super::load::Loaded;
 use super::observe::observe;
@@ -34,8 +34,11 @@ pub fn make_plan(scene: &Scene<'_>) -> Plan {
     let options = Options { never_prune: desired.is_empty, ..scene.options };
     if desired.is_empty && !scene.ledger.files.is_empty() {
         plan.notes.push(
-            Diagnostic::warning("empty-manifest", "the manifest names no client at all, so nothing is pruned")
-                .hint("to take everything out, keep a client's block with `servers: []`"),
+            Diagnostic::warning(
+                "empty-manifest",
+                "the manifest names no client at all, so nothing is pruned",
+            )
+            .hint("to take everything out, keep a client's block with `servers: []`"),
         );
     }
     for wishes in groups.into_values() {
@@ -123,7 +126,12 @@ fn wishes_on(
         }
         let path = PathBuf::from(path);
         let real = super::observe::follow(scene.system, &path).unwrap_or_else(|_| path.clone());
-        groups.entry(real).or_insert_with(|| Wishes { path, format: record.format, wishes: Vec::new(), frozen: Vec::new() });
+        groups.entry(real).or_insert_with(|| Wishes {
+            path,
+            format: record.format,
+            wishes: Vec::new(),
+            frozen: Vec::new(),
+        });
     }
     for group in groups.values_mut() {
         group.frozen.clone_from(&failed);
@@ -174,13 +182,19 @@ fn notes_on(
         .filter(|id| in_manifest(id) || catalog::find(id).is_some_and(|client| is_installed(system, client)))
         .collect();
     if !present.is_empty() && !target.servers.is_empty() {
-        note(Diagnostic::note("shared-file", format!("{file} of `{}` is also read by {}", target.key, present.join(", "))));
+        note(Diagnostic::note(
+            "shared-file",
+            format!("{file} of `{}` is also read by {}", target.key, present.join(", ")),
+        ));
     }
     let is_link = system.meta(&place.file).is_ok_and(|meta| meta.kind == crate::system::Kind::Link);
     match row.symlink {
         clients::spec::Symlink::Unread if is_link => note(
-            Diagnostic::warning("link-unread", format!("{file} is a symbolic link, and {name} treats a linked file as missing"))
-                .hint("link its directory instead, or put a real file there"),
+            Diagnostic::warning(
+                "link-unread",
+                format!("{file} is a symbolic link, and {name} treats a linked file as missing"),
+            )
+            .hint("link its directory instead, or put a real file there"),
         ),
         clients::spec::Symlink::Breaks if is_link => note(Diagnostic::note(
             "link-broken",
@@ -188,11 +202,20 @@ fn notes_on(
         )),
         _ => {}
     }
-    if let (Scope::Project, Some(trust)) = (target.scope, row.project.as_ref().and_then(|project| project.trust.as_ref())) {
+    if let (Scope::Project, Some(trust)) =
+        (target.scope, row.project.as_ref().and_then(|project| project.trust.as_ref()))
+    {
         note(Diagnostic::note("needs-trust", format!("`{}`: {trust}", target.key)));
     }
-    if is_user && target.path.is_none() && catalog::find(target.client.id()).is_some() && !is_installed(system, &target.client) {
-        note(Diagnostic::note("not-detected", format!("{name} does not seem to be installed here; its file is written all the same")));
+    if is_user
+        && target.path.is_none()
+        && catalog::find(target.client.id()).is_some()
+        && !is_installed(system, &target.client)
+    {
+        note(Diagnostic::note(
+            "not-detected",
+            format!("{name} does not seem to be installed here; its file is written all the same"),
+        ));
     }
 }
 

@@ -333,12 +333,15 @@ impl Run<'_> {
             files: self.outcome.files.iter().map(|file| file.path.clone()).collect(),
             outcome: if failed { RunResult::Partly } else { RunResult::Done },
         });
+        let dirs = store.load_journal(system, self.id)?;
+        let dirs = dirs.iter().flat_map(|journal| journal.made_dirs().cloned()).collect();
         let backup = (!files.is_empty()).then(|| Backup {
             id: self.id.to_owned(),
             at: self.header.at.clone(),
             command: self.meta.command.clone(),
             revision: self.meta.revision.clone(),
             files,
+            dirs,
         });
         let line = Line::Commit(Box::new(Commit { state, backup, history }));
         store.add_journal(system, lock, self.id, &line)?;

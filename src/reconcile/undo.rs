@@ -24,7 +24,7 @@ pub enum RestoreError {
     /// A backup could not be read.
     File(FileError),
     /// The run was taken back.
-    Run(transaction::Failure),
+    Run(Box<transaction::Failure>),
 }
 
 impl From<FileError> for RestoreError {
@@ -55,7 +55,9 @@ pub fn restore(
                 record.targets.iter().any(|(name, target)| name == only || target.client == only)
             })
         };
-        if only.is_some_and(|only| !concerned(&ledger, only) && !then.as_ref().is_some_and(|then| concerned(then, only))) {
+        if only.is_some_and(|only| {
+            !concerned(&ledger, only) && !then.as_ref().is_some_and(|then| concerned(then, only))
+        }) {
             continue;
         }
         let now = live(system, file)?;
@@ -90,15 +92,18 @@ pub fn restore(
         kept.name = format!("backups/{}.ledger", outcome.id);
         Ok(vec![ledger_file(&ledger)?, kept])
     };
-    transaction::run(system, store, site.lock, &meta, changes, &mut Refuse, &mut commit).map_err(RestoreError::Run)?;
+    transaction::run(system, store, site.lock, &meta, changes, &mut Refuse, &mut commit)
+        .map_err(RestoreError::Run)?;
+    super::recover::remove_empty_dirs(system, backup.dirs.iter())?;
     Ok(restored)
 }
 
 fn change(site: &Site<'_>, file: &BackedUp, now: Option<Fingerprint>) -> Result<Change, FileError> {
     let after = match file.before {
-        Some(Before { fingerprint, mode }) => {
-            After::Write { bytes: site.store.load_object(site.system, fingerprint)?, access: Access::Mode(mode) }
-        }
+        Some(Before { fingerprint, mode }) => After::Write {
+            bytes: site.store.load_object(site.system, fingerprint)?,
+            access: Access::Mode(mode),
+        },
         None => After::Remove,
     };
     Ok(Change { path: file.path.clone(), before: now, after, client_lock: None, create_dirs: true })
@@ -131,7 +136,8 @@ pub fn backup(site: &Site<'_>, plan: &Plan, ledger: &Ledger) -> Result<String, F
         files.push(BackedUp { path: file.wishes.path.clone(), before, after: Some(fingerprint) });
     }
     let at = rfc3339(system.now());
-    let made = Backup { id: id.clone(), at, command: "backup".to_owned(), revision: None, files };
+    let made =
+        Backup { id: id.clone(), at, command: "backup".to_owned(), revision: None, files, dirs: Vec::new() };
     store.add_backup(system, site.lock, &made)?;
     let kept = ledger_file(ledger)?;
     crate::store::write_file(system, &store.path(&format!("backups/{id}.ledger")), kept.text.as_bytes())?;

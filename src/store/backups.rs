@@ -24,6 +24,9 @@ pub struct Backup {
     pub revision: Option<String>,
     /// The files that were changed.
     pub files: Vec<BackedUp>,
+    /// Directories that the run made, outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dirs: Vec<PathBuf>,
 }
 
 /// One file of a backup.
@@ -157,7 +160,7 @@ mod tests {
         let before = Some(Before { fingerprint: before, mode: 0o600 });
         let file = BackedUp { path: "/home/me/x".into(), before, after: None };
         let (at, command) = ("2026-01-01T00:00:00Z".to_owned(), "apply".to_owned());
-        Backup { id: id.to_owned(), at, command, revision: None, files: vec![file] }
+        Backup { id: id.to_owned(), at, command, revision: None, files: vec![file], dirs: Vec::new() }
     }
 
     #[test]

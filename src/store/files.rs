@@ -61,11 +61,7 @@ pub fn save_json<T: Serialize>(
 }
 
 /// What [`save_json`] writes.
-pub fn json_text<T: Serialize>(
-    path: &Path,
-    format_version: u32,
-    value: &T,
-) -> Result<String, FileError> {
+pub fn json_text<T: Serialize>(path: &Path, format_version: u32, value: &T) -> Result<String, FileError> {
     #[derive(Serialize)]
     struct Versioned<'v, T> {
         format_version: u32,

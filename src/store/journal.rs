@@ -104,6 +104,15 @@ pub struct Journal {
 }
 
 impl Journal {
+    /// Directories that the run made, outermost first.
+    pub fn made_dirs(&self) -> impl DoubleEndedIterator<Item = &PathBuf> {
+        let made = self.lines.iter().filter_map(|line| match line {
+            Line::Dirs(dirs) => Some(&dirs.made),
+            _ => None,
+        });
+        made.flatten()
+    }
+
     /// What is left to be written, if the run counts.
     pub fn commit(&self) -> Option<&Commit> {
         self.lines.iter().rev().find_map(|line| match line {

@@ -58,7 +58,14 @@ impl Case {
     /// Applies, and returns the exit code: 6 where a part of the manifest is refused.
     fn apply(&self) -> i32 {
         let ran = self.sandbox.run(&["apply", "--yes", "--allow-prune", "--quiet"]);
-        assert!(matches!(ran.code, 0 | 6), "{}: exit {}\n{}{}", self.dir.display(), ran.code, ran.out, ran.err);
+        assert!(
+            matches!(ran.code, 0 | 6),
+            "{}: exit {}\n{}{}",
+            self.dir.display(),
+            ran.code,
+            ran.out,
+            ran.err
+        );
         ran.code
     }
 
@@ -174,7 +181,9 @@ fn every_client_has_its_golden_files() {
     let stems = |dir: &Path| -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(dir)
             .expect("a directory")
-            .map(|entry| entry.expect("an entry").path().file_stem().expect("a name").to_string_lossy().into_owned())
+            .map(|entry| {
+                entry.expect("an entry").path().file_stem().expect("a name").to_string_lossy().into_owned()
+            })
             .collect();
         names.sort();
         names

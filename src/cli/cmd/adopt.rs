@@ -4,9 +4,11 @@ use crate::plan::Options;
 use crate::reconcile;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "For entries that somebody changed or removed, and for entries of other people with the name of ours,\n\
+#[command(
+    after_help = "For entries that somebody changed or removed, and for entries of other people with the name of ours,\n\
 the manifest is made to say what the client's file says. Comments in the manifest stay. A server that several\n\
-clients share changes for all of them; `mcpkeel plan` shows it.")]
+clients share changes for all of them; `mcpkeel plan` shows it."
+)]
 pub struct Args {
     /// Only from this client
     #[arg(value_name = "CLIENT")]

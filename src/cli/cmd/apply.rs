@@ -3,8 +3,8 @@ use std::path::PathBuf;
 use super::super::args::Format;
 use super::super::failure::Failure;
 use super::super::session::Session;
-use crate::plan::{Action, Options, Plan, SavedPlan};
 use crate::clients::catalog;
+use crate::plan::{Action, Options, Plan, SavedPlan};
 use crate::reconcile::{self, Applied, Site};
 use serde_json::json;
 
@@ -37,7 +37,8 @@ pub struct Args {
 
 pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     let saved = args.plan.as_ref().map(|file| read_saved(session, file)).transpose()?;
-    let options = saved.as_ref().map_or(Options { adopt: args.adopt, ..Options::default() }, |saved| saved.options);
+    let options =
+        saved.as_ref().map_or(Options { adopt: args.adopt, ..Options::default() }, |saved| saved.options);
     let mut loaded = session.load()?;
     let mut plan = session.plan(&loaded, options, args.client.as_deref())?;
     if let Some(saved) = &saved {
@@ -49,7 +50,9 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
             super::plan::print(session, &plan, "");
         }
     }
-    let has_work = plan.has_changes() || plan.counts().record > 0 || plan.steps().any(|step| step.action == Action::Forget);
+    let has_work = plan.has_changes()
+        || plan.counts().record > 0
+        || plan.steps().any(|step| step.action == Action::Forget);
     if has_work {
         confirm(session, &plan, args)?;
     }
@@ -91,20 +94,34 @@ fn read_saved(session: &Session<'_>, file: &PathBuf) -> Result<SavedPlan, Failur
         .system
         .read(&path)
         .map_err(|error| Failure::failed(format!("the plan `{}` cannot be read: {error}", file.display())))?;
-    SavedPlan::parse(&bytes).map_err(|reason| Failure::Stale(format!("`{}` is not a plan of this version: {reason}", file.display())))
+    SavedPlan::parse(&bytes).map_err(|reason| {
+        Failure::Stale(format!("`{}` is not a plan of this version: {reason}", file.display()))
+    })
 }
 
 /// The questions that stand between a plan and its work.
 fn confirm(session: &Session<'_>, plan: &Plan, args: &Args) -> Result<(), Failure> {
     let guards: Vec<_> = plan.files.iter().flat_map(|file| &file.guards).collect();
     if !guards.is_empty() && !args.allow_prune {
-        let names: Vec<String> =
-            guards.iter().map(|guard| format!("{} of {} from `{}`", guard.removes, guard.owned, guard.target)).collect();
+        let names: Vec<String> = guards
+            .iter()
+            .map(|guard| format!("{} of {} from `{}`", guard.removes, guard.owned, guard.target))
+            .collect();
         let message = format!("this takes out more than half of a client's entries ({})", names.join(", "));
         match session.ask(&format!("{message}. Really?")) {
             Some(true) => {}
-            Some(false) => return Err(Failure::Refused { message: "not applied".into(), hint: "nothing was changed".into() }),
-            None => return Err(Failure::Refused { message, hint: "look at `mcpkeel plan`, then add `--allow-prune`".into() }),
+            Some(false) => {
+                return Err(Failure::Refused {
+                    message: "not applied".into(),
+                    hint: "nothing was changed".into(),
+                });
+            }
+            None => {
+                return Err(Failure::Refused {
+                    message,
+                    hint: "look at `mcpkeel plan`, then add `--allow-prune`".into(),
+                });
+            }
         }
     }
     if args.yes || args.plan.is_some() || !plan.has_changes() {
@@ -112,7 +129,9 @@ fn confirm(session: &Session<'_>, plan: &Plan, args: &Args) -> Result<(), Failur
     }
     match session.ask("Apply this plan?") {
         Some(true) => Ok(()),
-        Some(false) => Err(Failure::Refused { message: "not applied".into(), hint: "nothing was changed".into() }),
+        Some(false) => {
+            Err(Failure::Refused { message: "not applied".into(), hint: "nothing was changed".into() })
+        }
         None => Err(Failure::Refused {
             message: "there is no terminal to ask on".into(),
             hint: "`mcpkeel apply --yes` applies without asking; nothing was changed".into(),
@@ -138,7 +157,11 @@ fn report(session: &mut Session<'_>, args: &Args, plan: &Plan, applied: &Applied
                 session.out.data(format!("{} {name}", file.outcome));
                 if !file.failed {
                     for client in file.clients.iter().filter_map(|id| catalog::find(id)) {
-                        session.out.say(format!("  {}: {}", client.name(), super::client::reload(&client.row().reload)));
+                        session.out.say(format!(
+                            "  {}: {}",
+                            client.name(),
+                            super::client::reload(&client.row().reload)
+                        ));
                     }
                 }
             }
@@ -147,7 +170,9 @@ fn report(session: &mut Session<'_>, args: &Args, plan: &Plan, applied: &Applied
             }
             let tail = match (&applied.id, applied.files.is_empty()) {
                 (Some(_), false) => "Applied. `mcpkeel undo` takes it back.",
-                _ if plan.counts().refused > 0 || plan.files.iter().any(|file| file.refused.is_some()) => "Nothing else to do.",
+                _ if plan.counts().refused > 0 || plan.files.iter().any(|file| file.refused.is_some()) => {
+                    "Nothing else to do."
+                }
                 _ => "Nothing to do: every client is in step.",
             };
             session.out.say(tail);

@@ -50,7 +50,9 @@ fn list(session: &mut Session<'_>, format: Format) -> Result<u8, Failure> {
     match format {
         Format::Json => session.out.data(json!({"format_version": 1, "backups": records}).to_string()),
         _ if rows.is_empty() => session.out.say("there are no backups yet"),
-        Format::Markdown => table::markdown(&header, &rows).into_iter().for_each(|line| session.out.data(line)),
+        Format::Markdown => {
+            table::markdown(&header, &rows).into_iter().for_each(|line| session.out.data(line))
+        }
         Format::Text => table::table(&header, &rows).into_iter().for_each(|line| session.out.data(line)),
     }
     Ok(0)

@@ -68,7 +68,8 @@ fn list(session: &mut Session<'_>, args: &List) -> Result<u8, Failure> {
             if detected { "yes" } else { "" }.to_owned(),
             state.cloned().unwrap_or_default(),
             format!("{format:?}").to_lowercase(),
-            file.as_ref().map_or("(not on this system)".to_owned(), |file| reconcile::tilde(session.system, file)),
+            file.as_ref()
+                .map_or("(not on this system)".to_owned(), |file| reconcile::tilde(session.system, file)),
             hint.clone(),
         ]);
         records.push(json!({
@@ -79,7 +80,9 @@ fn list(session: &mut Session<'_>, args: &List) -> Result<u8, Failure> {
     }
     match args.format {
         Format::Json => session.out.data(json!({"format_version": 1, "clients": records}).to_string()),
-        Format::Markdown => table::markdown(&header, &rows).into_iter().for_each(|line| session.out.data(line)),
+        Format::Markdown => {
+            table::markdown(&header, &rows).into_iter().for_each(|line| session.out.data(line))
+        }
         Format::Text => table::table(&header, &rows).into_iter().for_each(|line| session.out.data(line)),
     }
     Ok(0)
@@ -102,9 +105,17 @@ fn states(session: &mut Session<'_>) -> Result<BTreeMap<String, String>, Failure
             let pending = file.refused.is_some()
                 || file.steps.iter().any(|step| {
                     step.client == wish.client
-                        && (step.action.is_change() || step.action.is_refused() || step.action == Action::Report)
+                        && (step.action.is_change()
+                            || step.action.is_refused()
+                            || step.action == Action::Report)
                 });
-            let state = if file.refused.is_some() { "unreadable" } else if pending { "pending" } else { "in sync" };
+            let state = if file.refused.is_some() {
+                "unreadable"
+            } else if pending {
+                "pending"
+            } else {
+                "in sync"
+            };
             states.insert(wish.client.clone(), state.to_owned());
         }
     }

@@ -4,7 +4,9 @@ use super::super::show;
 use crate::plan::Options;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Conflicts are shown as if they were adopted, so that both sides can be seen. Writes nothing.")]
+#[command(
+    after_help = "Conflicts are shown as if they were adopted, so that both sides can be seen. Writes nothing."
+)]
 pub struct Args {
     /// Only files that concern this client
     #[arg(value_name = "CLIENT")]

@@ -6,8 +6,10 @@ use super::super::session::Session;
 use crate::reconcile::{self, Finding};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Looks at the manifest, the state directory and every client's file. Writes nothing.\n\
-Exits with 1 when something needs mending.")]
+#[command(
+    after_help = "Looks at the manifest, the state directory and every client's file. Writes nothing.\n\
+Exits with 1 when something needs mending."
+)]
 pub struct Args {
     /// How to print it
     #[arg(long, value_enum, default_value_t)]

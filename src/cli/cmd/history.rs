@@ -22,12 +22,22 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     let header = ["ID", "WHEN", "COMMAND", "OUTCOME", "SUMMARY"];
     let rows: Vec<Vec<String>> = lines
         .iter()
-        .map(|line| vec![line.id.clone(), line.at.clone(), line.command.clone(), line.outcome.word().to_owned(), line.summary.clone()])
+        .map(|line| {
+            vec![
+                line.id.clone(),
+                line.at.clone(),
+                line.command.clone(),
+                line.outcome.word().to_owned(),
+                line.summary.clone(),
+            ]
+        })
         .collect();
     match args.format {
         Format::Json => session.out.data(json!({"format_version": 1, "history": lines}).to_string()),
         _ if rows.is_empty() => session.out.say("nothing was done yet"),
-        Format::Markdown => table::markdown(&header, &rows).into_iter().for_each(|line| session.out.data(line)),
+        Format::Markdown => {
+            table::markdown(&header, &rows).into_iter().for_each(|line| session.out.data(line))
+        }
         Format::Text => table::table(&header, &rows).into_iter().for_each(|line| session.out.data(line)),
     }
     Ok(0)

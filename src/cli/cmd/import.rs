@@ -3,8 +3,10 @@ use super::super::session::Session;
 use crate::reconcile::{self, Imported, ManifestEdit};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Changes no client's file. A server that several clients have under one name is written once;\n\
-where they differ the first is taken and the others are listed.")]
+#[command(
+    after_help = "Changes no client's file. A server that several clients have under one name is written once;\n\
+where they differ the first is taken and the others are listed."
+)]
 pub struct Args {
     /// Only from this client
     #[arg(long, value_name = "CLIENT")]

@@ -3,8 +3,10 @@ use super::super::session::Session;
 use crate::reconcile::{self, ManifestEdit};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Looks at every client this program knows, and writes mcp.yaml with what they have.\n\
-Changes no client's file. Values that look like secrets become references and are listed.")]
+#[command(
+    after_help = "Looks at every client this program knows, and writes mcp.yaml with what they have.\n\
+Changes no client's file. Values that look like secrets become references and are listed."
+)]
 pub struct Args {
     /// Start with an empty manifest
     #[arg(long)]

@@ -7,8 +7,10 @@ use super::super::show;
 use crate::plan::{Options, SavedPlan};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "The two columns in front: since we last wrote (A added, D deleted, M changed by somebody else),\n\
-and what apply will do (A add, D delete, M change, ! refused).\n\nNothing is written, except to the file of --out.")]
+#[command(
+    after_help = "The two columns in front: since we last wrote (A added, D deleted, M changed by somebody else),\n\
+and what apply will do (A add, D delete, M change, ! refused).\n\nNothing is written, except to the file of --out."
+)]
 pub struct Args {
     /// Only files that concern this client
     #[arg(long, value_name = "CLIENT")]

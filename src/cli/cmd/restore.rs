@@ -4,7 +4,9 @@ use crate::reconcile;
 use crate::store::Backup;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "IDs are listed by `mcpkeel backup --list`. Every file of that run is put back as it was before it.")]
+#[command(
+    after_help = "IDs are listed by `mcpkeel backup --list`. Every file of that run is put back as it was before it."
+)]
 pub struct Args {
     /// The run before which things were right
     #[arg(value_name = "ID")]
@@ -40,7 +42,12 @@ pub fn put_back(
     if !yes {
         match session.ask("Put these files back?") {
             Some(true) => {}
-            Some(false) => return Err(Failure::Refused { message: "not done".into(), hint: "nothing was changed".into() }),
+            Some(false) => {
+                return Err(Failure::Refused {
+                    message: "not done".into(),
+                    hint: "nothing was changed".into(),
+                });
+            }
             None => {
                 return Err(Failure::Refused {
                     message: "there is no terminal to ask on".into(),
@@ -74,9 +81,15 @@ fn find(session: &Session<'_>, id: Option<&str>) -> Result<Backup, Failure> {
     let wanted = match id {
         Some(id) => Some(id.to_owned()),
         // A copy made by hand is no run that could be taken back.
-        None => ids.iter().rev().find(|id| {
-            store.load_backup(system, id).is_ok_and(|backup| backup.is_some_and(|backup| backup.command != "backup"))
-        }).cloned(),
+        None => ids
+            .iter()
+            .rev()
+            .find(|id| {
+                store
+                    .load_backup(system, id)
+                    .is_ok_and(|backup| backup.is_some_and(|backup| backup.command != "backup"))
+            })
+            .cloned(),
     };
     let Some(wanted) = wanted else {
         return Err(Failure::Failed {

@@ -28,15 +28,24 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         for target in targets.into_iter().filter(|target| seen.insert(*target)) {
             let steps: Vec<&Step> = file.steps.iter().filter(|step| step.target == target).collect();
             let state = state(file, &steps);
-            let ours = steps.iter().filter(|step| matches!(step.action, Action::Keep | Action::Protected)).count();
+            let ours =
+                steps.iter().filter(|step| matches!(step.action, Action::Keep | Action::Protected)).count();
             let path = reconcile::tilde(session.system, &file.wishes.path);
-            rows.push(vec![target.to_owned(), state.to_owned(), ours.to_string(), steps.len().to_string(), path]);
+            rows.push(vec![
+                target.to_owned(),
+                state.to_owned(),
+                ours.to_string(),
+                steps.len().to_string(),
+                path,
+            ]);
             records.push(json!({"client": target, "state": state, "in_sync": ours, "entries": steps.len(), "path": file.wishes.path}));
         }
     }
     let header = ["CLIENT", "STATE", "IN SYNC", "ENTRIES", "FILE"];
     match args.format {
-        Format::Json => session.out.data(json!({"format_version": 1, "clients": records, "last": last}).to_string()),
+        Format::Json => {
+            session.out.data(json!({"format_version": 1, "clients": records, "last": last}).to_string())
+        }
         Format::Markdown => {
             for line in table::markdown(&header, &rows) {
                 session.out.data(line);
@@ -47,7 +56,12 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
                 session.out.data(line);
             }
             match last {
-                Some(last) => session.out.data(format!("last run: {} {} {}", last.at, last.command, last.outcome.word())),
+                Some(last) => session.out.data(format!(
+                    "last run: {} {} {}",
+                    last.at,
+                    last.command,
+                    last.outcome.word()
+                )),
                 None => session.out.data("nothing was applied yet"),
             }
         }

@@ -2,8 +2,10 @@ use super::super::failure::Failure;
 use super::super::session::Session;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Puts every file of the last run back, byte for byte. Undoing twice brings the run back.\n\
-A file that somebody changed since is left alone unless --force is given.")]
+#[command(
+    after_help = "Puts every file of the last run back, byte for byte. Undoing twice brings the run back.\n\
+A file that somebody changed since is left alone unless --force is given."
+)]
 pub struct Args {
     /// Do not ask
     #[arg(short, long)]

@@ -36,9 +36,9 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     if !session.out.verbose && matches!(args.format, Shape::Text) {
         found.retain(|problem| problem.severity != Severity::Note);
     }
-    let invalid = found.iter().any(|problem| {
-        problem.is_error() || args.strict && problem.severity == Severity::Warning
-    });
+    let invalid = found
+        .iter()
+        .any(|problem| problem.is_error() || args.strict && problem.severity == Severity::Warning);
     match args.format {
         Shape::Json => session.out.data(diagnostics::json(&found)),
         Shape::Sarif => session.out.data(diagnostics::sarif(&found, env!("CARGO_PKG_VERSION"))),
