@@ -2,6 +2,8 @@
 //!
 //! The aim for 5 MB of strict JSON is 50 ms from bytes to verified bytes.
 
+#![allow(clippy::disallowed_methods, reason = "a bench reads the clock")]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

@@ -9,16 +9,16 @@
 //! live files -> document (observed) -- store::ledger --+
 //! ```
 //!
-//! Invariant: a module imports only from those listed above it (`tests/floors.rs` checks this);
+//! Invariant: a module imports only from those listed above it (`tests/floors` checks this);
 //! only [`system`] talks to the operating system, and only [`cli`] talks to the user.
 
 pub mod base;
-pub mod cli;
-pub mod clients;
-pub mod desired;
 pub mod document;
+pub mod clients;
 pub mod manifest;
+pub mod desired;
 pub mod plan;
-pub mod reconcile;
-pub mod store;
 pub mod system;
+pub mod store;
+pub mod reconcile;
+pub mod cli;

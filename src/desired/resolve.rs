@@ -103,14 +103,14 @@ pub fn resolve(units: &[Unit], machine: &Machine<'_>) -> Desired {
         .map(|(name, members)| (name.as_str(), members.as_slice()))
         .collect();
     let (mut targets, mut failed) = (Vec::new(), Vec::new());
-    for unit in units {
+    for (index, unit) in units.iter().enumerate() {
         for (key, block) in &unit.manifest.clients {
             if !holds(block.when.as_ref(), machine) {
                 continue;
             }
             let pointer = format!("/clients/{}", key.replace('~', "~0").replace('/', "~1"));
             let place = unit.file.place(&pointer, On::Key);
-            match target(key, block, unit, &servers, &groups, &settings, machine, &place) {
+            match target(key, block, units, index, &servers, &groups, &settings, machine, &place) {
                 Ok(target) => targets.push(target),
                 Err(problems) => {
                     failed.push(key.clone());
@@ -141,7 +141,8 @@ fn servers_here(units: &[Unit], machine: &Machine<'_>) -> Servers {
 fn target(
     key: &str,
     block: &model::Client,
-    unit: &Unit,
+    units: &[Unit],
+    unit: usize,
     servers: &Servers,
     groups: &IndexMap<&str, &[String]>,
     settings: &model::Settings,
@@ -151,7 +152,6 @@ fn target(
     let client = client_of(key, block).map_err(|problems| {
         problems.into_iter().map(|problem| problem.at(place.clone())).collect::<Vec<_>>()
     })?;
-    let directory = |text: &String| super::text::path(text, &unit.dir, machine);
     let chosen = choose(&block.servers, servers, groups);
     let except = choose(&block.except, servers, groups);
     let off = choose(&block.disabled, servers, groups);
@@ -179,6 +179,12 @@ fn target(
     if !problems.is_empty() {
         return Err(problems);
     }
+    let path = |text: &Option<String>| match text {
+        Some(text) => super::text::path(text, units, unit, machine)
+            .map(Some)
+            .map_err(|problem| vec![problem.at(place.clone())]),
+        None => Ok(None),
+    };
     Ok(Target {
         key: key.to_owned(),
         client,
@@ -186,8 +192,8 @@ fn target(
             Some(_) => model::Scope::Project,
             None => model::Scope::User,
         }),
-        root: block.root.as_ref().map(directory),
-        path: block.path.as_ref().map(directory),
+        root: path(&block.root)?,
+        path: path(&block.path)?,
         delivery: block.delivery.unwrap_or(settings.delivery),
         drift: block.drift.unwrap_or(settings.drift),
         unmanaged: match block.unmanaged.unwrap_or(settings.unmanaged) {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Machine, Unit};
+use crate::base::Diagnostic;
 use crate::clients::{Part, Text};
 use crate::manifest::model::SecretSource;
 use crate::manifest::text::{self as manifest_text, Builtin};
@@ -75,22 +76,39 @@ fn built_in(builtin: Builtin, dir: &Path, machine: &Machine<'_>) -> String {
     }
 }
 
-/// A path as the manifest writes it: `~`, built-ins, or relative to the manifest.
-pub(super) fn path(text: &str, dir: &Path, machine: &Machine<'_>) -> PathBuf {
-    let mut filled = String::new();
-    for part in parts_of(text) {
+/// A path as the manifest writes it: `~`, variables, built-ins, or relative to the manifest.
+///
+/// # Errors
+/// When a part of it is not known now: half a path would name another place.
+pub(super) fn path(
+    text: &str,
+    units: &[Unit],
+    unit: usize,
+    machine: &Machine<'_>,
+) -> Result<PathBuf, Box<Diagnostic>> {
+    let unknown =
+        |message: String, hint: &str| Box::new(Diagnostic::error("unknown-path", message).hint(hint));
+    let filled = fill(text, units, unit, machine).map_err(|Needs::Secret(name)| {
+        unknown(format!("the path `{text}` needs the secret `{name}`"), "a path cannot hold a secret")
+    })?;
+    let mut path = String::new();
+    for part in filled.parts() {
         match part {
-            manifest_text::Part::Literal(literal) => filled.push_str(&literal),
-            manifest_text::Part::Builtin(builtin) => filled.push_str(&built_in(builtin, dir, machine)),
-            manifest_text::Part::Env(name) => filled.push_str(&(machine.var)(&name).unwrap_or_default()),
-            manifest_text::Part::Var(_) | manifest_text::Part::Secret(_) => {}
+            Part::Literal(literal) => path.push_str(literal),
+            Part::Env(name) => {
+                let value = (machine.var)(name).ok_or_else(|| {
+                    unknown(
+                        format!("the path `{text}` needs the variable {name}, which is not set"),
+                        "set it, or write the path out",
+                    )
+                })?;
+                path.push_str(&value);
+            }
         }
     }
-    if filled == "~" {
-        return machine.home.to_owned();
-    }
-    match filled.strip_prefix("~/") {
+    Ok(match path.strip_prefix("~/") {
+        _ if path == "~" => machine.home.to_owned(),
         Some(rest) => machine.home.join(rest),
-        None => dir.join(filled),
-    }
+        None => units[unit].dir.join(path),
+    })
 }

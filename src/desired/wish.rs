@@ -218,7 +218,8 @@ pub fn launch(
         env: pairs(&server.env)?,
         cwd: match &server.cwd {
             Some(cwd) => {
-                Some(Text::from(super::text::path(cwd, &units[unit].dir, machine).display().to_string()))
+                let path = super::text::path(cwd, units, unit, machine);
+                Some(Text::from(path.map_err(|problem| *problem)?.display().to_string()))
             }
             None => None,
         },

@@ -53,7 +53,7 @@ fn table() -> String {
         })
         .collect();
     // Those in use first, by name.
-    rows.sort_by_key(|(_, row)| (word(row, "status") != "", word(row, "name").to_lowercase()));
+    rows.sort_by_key(|(_, row)| (!word(row, "status").is_empty(), word(row, "name").to_lowercase()));
     let mut text = "| client | id | file | format | remote | switch off | tool filter | facts |\n".to_owned();
     text.push_str("| --- | --- | --- | --- | --- | --- | --- | --- |\n");
     for (id, row) in rows {

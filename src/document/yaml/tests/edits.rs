@@ -240,12 +240,8 @@ fn twenty_servers_come_at_once() {
     }
     let server = json!({"command": "npx", "args": ["-y", "p"], "env": {"A": "b"}});
     let puts: Vec<_> = (0..20).map(|n| put(&format!("/servers/new-{n}"), server.clone())).collect();
-    let started = std::time::Instant::now();
     let (after, seams) = edit(&text, &puts).expect("an edit");
-    let elapsed = started.elapsed();
     let cuts: Vec<_> = (0..20).map(|n| cut(&format!("/servers/new-{n}"))).collect();
     assert_eq!(edit(&after, &cuts).map(|(text, _)| text), Ok(text.clone()));
     assert!(seams.is_empty());
-    // One tree for all of them; in a release build this takes a few milliseconds.
-    assert!(elapsed.as_millis() < 2000, "{elapsed:?}");
 }
