@@ -207,11 +207,29 @@ fn bare_end(bytes: &[u8], at: usize) -> usize {
 
 /// The names of a dotted key.
 pub(super) fn names(key: &str) -> Vec<String> {
-    if !key.contains(['"', '\'']) {
-        return key.split('.').map(|name| name.trim().to_owned()).collect();
+    if !key.contains('\\') {
+        return plain_names(key);
     }
     match toml_edit::Key::parse(key.trim()) {
         Ok(keys) => keys.iter().map(|key| key.get().to_owned()).collect(),
         Err(_) => vec![key.trim().to_owned()],
     }
+}
+
+/// The same, where no escape is to be decoded.
+fn plain_names(key: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut name = String::new();
+    let mut quote = None;
+    for char in key.chars() {
+        match (char, quote) {
+            ('"' | '\'', None) => quote = Some(char),
+            (char, Some(open)) if char == open => quote = None,
+            ('.', None) => names.push(std::mem::take(&mut name)),
+            (' ' | '\t', None) => {}
+            (char, _) => name.push(char),
+        }
+    }
+    names.push(name);
+    names
 }

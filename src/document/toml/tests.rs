@@ -159,6 +159,8 @@ fn drops_an_entry_with_all_its_parts_but_no_comment() {
         ("off = ['x', 'y']\n", "/off/[=x]", "off = [ 'y']\n"),
         ("a = 1\n", "/a/b/c", "a = 1\n"),
         ("'a b'.\"c\" = 1\nd = 2\n", "/a b/c", "d = 2\n"),
+        ("' a.\"b'\t. \"\\u0063\".'' = 1\nd = 2\n", "/ a.\"b/c/", "d = 2\n"),
+        ("[ \"a.b\" . 'c' ]\nd = 2\n", "/a.b/c", ""),
     ] {
         assert_eq!(after(Format::Toml, text, &[Op::Drop { at: at(place) }]), expected, "{text:?}");
     }
