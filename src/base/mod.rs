@@ -6,6 +6,7 @@ mod diagnostic;
 mod fingerprint;
 mod glob;
 pub mod mask;
+mod parsed;
 mod pointer;
 mod suggest;
 

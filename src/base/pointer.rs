@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -69,7 +70,12 @@ impl Pointer {
 
     /// The value there, following map keys, items and elements. An element step yields the element.
     pub fn get<'v>(&self, value: &'v serde_json::Value) -> Option<&'v serde_json::Value> {
-        self.0.iter().try_fold(value, |value, step| match step {
+        Self::follow(&self.0, value)
+    }
+
+    /// The value at the end of these steps.
+    pub fn follow<'v>(steps: &[Step], value: &'v serde_json::Value) -> Option<&'v serde_json::Value> {
+        steps.iter().try_fold(value, |value, step| match step {
             Step::Key(key) => value.as_object()?.get(key),
             Step::Item { key, is } => value
                 .as_array()?
@@ -80,12 +86,18 @@ impl Pointer {
     }
 }
 
-fn escape(text: &str) -> String {
-    text.replace('~', "~0").replace('/', "~1").replace(']', "~2")
+fn escape(text: &str) -> Cow<'_, str> {
+    if text.contains(['~', '/', ']']) {
+        return text.replace('~', "~0").replace('/', "~1").replace(']', "~2").into();
+    }
+    text.into()
 }
 
 fn unescape(text: &str) -> String {
-    text.replace("~2", "]").replace("~1", "/").replace("~0", "~")
+    if text.contains('~') {
+        return text.replace("~2", "]").replace("~1", "/").replace("~0", "~");
+    }
+    text.to_owned()
 }
 
 impl fmt::Display for Pointer {
@@ -129,7 +141,7 @@ impl Serialize for Pointer {
 
 impl<'de> Deserialize<'de> for Pointer {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        super::parsed::deserialize(deserializer)
     }
 }
 

@@ -5,11 +5,12 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::contents::Contents;
 use super::decide::{Action, Facts, Want, decide};
 use super::ledger::{EntryRecord, FileRecord, TargetRecord, seal};
 use crate::base::{Diagnostic, Fingerprint, Place, Pointer, Step as At};
 use crate::desired::{Entry, Wish};
-use crate::document::{Document, Edited, Fault, Format, Op, Seam};
+use crate::document::{Document, Fault, Format, Op, Seam};
 use crate::manifest::model::{Drift, Unmanaged};
 
 /// Everything that is wanted of one file: the desired side of its plan.
@@ -61,8 +62,8 @@ pub struct FilePlan {
     pub real: PathBuf,
     /// The fingerprint of the bytes it was made from; none for a missing file.
     pub before: Option<Fingerprint>,
-    /// The old bytes, for showing.
-    pub old: Option<Vec<u8>>,
+    /// The old file, for showing.
+    pub old: Option<Document>,
     /// The new bytes; none when the file is to be removed or nothing changes.
     pub new: Option<Vec<u8>>,
     /// Whether the file is removed: it was ours alone and is empty now.
@@ -130,35 +131,35 @@ pub fn plan_file(
         State::Present(document, print) => (document, Some(print)),
         State::Refused(problem) => return refuse(wishes, observed.real, None, record, problem),
     };
-    let mut planner = Planner {
-        key,
-        options,
-        document: &document,
-        ops: Vec::new(),
-        steps: Vec::new(),
-        guards: Vec::new(),
-        targets: BTreeMap::new(),
-    };
-    let outcome =
-        planner.walk(&wishes, record).and_then(|()| planner.finish(&wishes, record, before.is_none()));
-    let Planner { steps, guards, .. } = planner;
-    match outcome {
+    let planned = Contents::read(&document, &wishes, record).and_then(|contents| {
+        let mut planner = Planner {
+            key,
+            options,
+            document: &document,
+            contents: &contents,
+            ops: Vec::new(),
+            steps: Vec::new(),
+            guards: Vec::new(),
+            targets: BTreeMap::new(),
+        };
+        planner.walk(&wishes, record);
+        let finished = planner.finish(&wishes, record, before.is_none())?;
+        Ok((finished, planner.steps, planner.guards))
+    });
+    match planned {
         Err(fault) => refuse(wishes, observed.real, before, record, diagnose(&fault)),
-        Ok(Finished { edited, removes_file, record }) => {
-            let changed = edited.bytes != document.bytes();
-            FilePlan {
-                real: observed.real,
-                before,
-                old: before.map(|_| document.bytes().to_vec()),
-                new: (changed && !removes_file).then_some(edited.bytes),
-                removes_file: removes_file && before.is_some(),
-                steps,
-                guards,
-                refused: None,
-                record,
-                wishes,
-            }
-        }
+        Ok((Finished { new, removes_file, record }, steps, guards)) => FilePlan {
+            real: observed.real,
+            before,
+            old: before.map(|_| document),
+            new,
+            removes_file,
+            steps,
+            guards,
+            refused: None,
+            record,
+            wishes,
+        },
     }
 }
 
@@ -211,6 +212,7 @@ struct Planner<'a> {
     key: &'a [u8; 32],
     options: Options,
     document: &'a Document,
+    contents: &'a Contents<'a>,
     ops: Vec<Op>,
     steps: Vec<Step>,
     guards: Vec<Guard>,
@@ -218,25 +220,40 @@ struct Planner<'a> {
 }
 
 struct Finished {
-    edited: Edited,
+    /// None when the bytes stay, or the file goes.
+    new: Option<Vec<u8>>,
     removes_file: bool,
     record: Option<FileRecord>,
 }
 
 /// The live side of one entry.
-struct Live {
+struct Live<'a> {
+    contents: &'a Contents<'a>,
+    at: &'a Pointer,
     /// The entry itself.
-    entry: Option<Value>,
-    /// Each field that the manifest or the ledger knows of.
-    fields: BTreeMap<Pointer, Value>,
+    entry: Option<&'a Value>,
 }
 
-impl Planner<'_> {
-    fn walk(&mut self, wishes: &Wishes, record: Option<&FileRecord>) -> Result<(), Fault> {
+impl<'a> Live<'a> {
+    fn of(contents: &'a Contents<'a>, at: &'a Pointer) -> Self {
+        Self { contents, at, entry: contents.get(at) }
+    }
+
+    /// A value that is ours, in the entry or elsewhere in the file.
+    fn get(&self, field: &Pointer) -> Option<&'a Value> {
+        match field.0.strip_prefix(self.at.0.as_slice()) {
+            Some(steps) => Pointer::follow(steps, self.entry?),
+            None => self.contents.get(field),
+        }
+    }
+}
+
+impl<'a> Planner<'a> {
+    fn walk(&mut self, wishes: &Wishes, record: Option<&FileRecord>) {
         let nothing = TargetRecord::default();
         for wish in &wishes.wishes {
             let owned = record.and_then(|record| record.targets.get(&wish.target)).unwrap_or(&nothing);
-            self.walk_target(wish, owned, wishes)?;
+            self.walk_target(wish, owned, wishes);
         }
         for (target, owned) in record.into_iter().flat_map(|record| &record.targets) {
             if wishes.wishes.iter().any(|wish| wish.target == *target) {
@@ -259,34 +276,33 @@ impl Planner<'_> {
                 unmanaged: Unmanaged::Keep,
                 entries: Vec::new(),
             };
-            self.walk_target(&gone, owned, wishes)?;
+            self.walk_target(&gone, owned, wishes);
         }
-        Ok(())
     }
 
-    fn walk_target(&mut self, wish: &Wish, owned: &TargetRecord, all: &Wishes) -> Result<(), Fault> {
+    fn walk_target(&mut self, wish: &Wish, owned: &TargetRecord, all: &Wishes) {
         let first = self.steps.len();
         let mut kept = BTreeMap::new();
         let mut known = BTreeSet::new();
         for entry in &wish.entries {
             if !entry.omitted {
-                known.insert(entry.at.clone());
+                known.insert(&entry.at);
             }
             let recorded = owned.entries.get(&entry.server).filter(|record| record.at == entry.at);
-            if let Some(record) = self.step(wish, entry, recorded)? {
+            if let Some(record) = self.step(wish, entry, recorded) {
                 kept.insert(entry.server.clone(), record);
             }
         }
         for (server, record) in &owned.entries {
-            known.insert(record.at.clone());
+            known.insert(&record.at);
             if wish.entries.iter().any(|entry| entry.server == *server && entry.at == record.at) {
                 continue;
             }
-            if let Some(record) = self.step_unwanted(wish, server, record, all)? {
+            if let Some(record) = self.step_unwanted(wish, server, record, all) {
                 kept.insert(server.clone(), record);
             }
         }
-        self.foreign(wish, &known, all)?;
+        self.foreign(wish, &known, all);
         let removes = self.steps[first..].iter().filter(|step| step.action == Action::Remove).count();
         if removes * 2 > owned.entries.len() {
             self.guards.push(Guard { target: wish.target.clone(), removes, owned: owned.entries.len() });
@@ -295,24 +311,17 @@ impl Planner<'_> {
             self.targets
                 .insert(wish.target.clone(), TargetRecord { client: wish.client.clone(), entries: kept });
         }
-        Ok(())
     }
 
     /// Decides on one entry that the manifest names. Returns what the ledger says of it afterwards.
-    fn step(
-        &mut self,
-        wish: &Wish,
-        entry: &Entry,
-        recorded: Option<&EntryRecord>,
-    ) -> Result<Option<EntryRecord>, Fault> {
+    fn step(&mut self, wish: &Wish, entry: &Entry, recorded: Option<&EntryRecord>) -> Option<EntryRecord> {
         if let Some(problem) = &entry.blocked {
             let (since, will, why) = ('?', '!', problem.message.clone());
             self.push(wish, &entry.server, Action::Blocked, since, will, why, Some(problem.clone()));
-            return Ok(recorded.cloned());
+            return recorded.cloned();
         }
-        let written = recorded.into_iter().flat_map(|record| record.fields.keys());
-        let live = self.live(&entry.at, entry.fields.keys().chain(written).chain(entry.against.keys()))?;
-        let changes = Changes::of(entry, &live, recorded, self.key);
+        let live = Live::of(self.contents, &entry.at);
+        let (changes, mut after) = Changes::of(entry, &live, recorded, self.key);
         let facts = Facts {
             want: if entry.omitted { Want::No } else { Want::Yes },
             live: live.entry.is_some(),
@@ -334,16 +343,15 @@ impl Planner<'_> {
             Action::Create | Action::Restore => {
                 self.put_entry(entry);
                 self.drop_against(entry, &live);
-                Ok(Some(self.record(entry)))
+                Some(after)
             }
             Action::Update | Action::Repair | Action::UpdateDrift => {
-                if !live.entry.as_ref().is_some_and(Value::is_object) {
+                if !live.entry.is_some_and(Value::is_object) {
                     self.put_entry(entry);
-                    return Ok(Some(self.record(entry)));
+                    return Some(after);
                 }
-                let mut after = self.record(entry);
                 for (field, value) in &entry.fields {
-                    if live.fields.get(field) == Some(value) {
+                    if live.get(field) == Some(value) {
                         continue;
                     }
                     if spares_drift && !changes.updated.contains(field) {
@@ -357,22 +365,22 @@ impl Planner<'_> {
                     self.ops.push(Op::Put { at: field.clone(), value: value.clone() });
                 }
                 for field in recorded.into_iter().flat_map(|record| record.fields.keys()) {
-                    if !entry.fields.contains_key(field) && live.fields.contains_key(field) {
+                    if !entry.fields.contains_key(field) && live.get(field).is_some() {
                         self.ops.push(Op::Drop { at: field.clone() });
                     }
                 }
                 self.drop_against(entry, &live);
-                Ok(Some(after))
+                Some(after)
             }
-            Action::Keep | Action::Record => Ok(Some(self.record(entry))),
-            Action::Report | Action::Adopt | Action::Conflict => Ok(recorded.cloned()),
+            Action::Keep | Action::Record => Some(after),
+            Action::Report | Action::Adopt | Action::Conflict => recorded.cloned(),
             Action::Remove => {
                 if let Some(record) = recorded {
                     self.drop_entry(record, &live);
                 }
-                Ok(None)
+                None
             }
-            _ => Ok(None),
+            _ => None,
         }
     }
 
@@ -383,12 +391,13 @@ impl Planner<'_> {
         server: &str,
         record: &EntryRecord,
         all: &Wishes,
-    ) -> Result<Option<EntryRecord>, Fault> {
-        let live = self.live(&record.at, record.fields.keys())?;
+    ) -> Option<EntryRecord> {
+        let live = Live::of(self.contents, &record.at);
         let drifted = live.entry.is_some()
-            && record.fields.iter().any(|(field, print)| {
-                live.fields.get(field).map(|value| seal(self.key, value)) != Some(*print)
-            });
+            && record
+                .fields
+                .iter()
+                .any(|(field, print)| live.get(field).map(|value| seal(self.key, value)) != Some(*print));
         let handed_over = all.wishes.iter().any(|other| {
             other.target != wish.target && other.entries.iter().any(|entry| entry.at == record.at)
         });
@@ -417,22 +426,22 @@ impl Planner<'_> {
         match action {
             Action::Remove => {
                 self.drop_entry(record, &live);
-                Ok(None)
+                None
             }
-            Action::Protected => Ok(Some(record.clone())),
-            _ => Ok(None),
+            Action::Protected => Some(record.clone()),
+            _ => None,
         }
     }
 
     /// Entries in the container that nobody here answers for.
-    fn foreign(&mut self, wish: &Wish, known: &BTreeSet<Pointer>, all: &Wishes) -> Result<(), Fault> {
-        for (name, at) in self.entries(wish)? {
+    fn foreign(&mut self, wish: &Wish, known: &BTreeSet<&Pointer>, all: &Wishes) {
+        for (name, at, value) in self.entries(wish) {
             let is_ours = known.contains(&at)
                 || all
                     .wishes
                     .iter()
                     .any(|other| other.entries.iter().any(|entry| entry.at == at && !entry.omitted));
-            if is_ours || !self.is_server(&at)? {
+            if is_ours || !is_server(value) {
                 continue;
             }
             let action = match wish.unmanaged {
@@ -445,69 +454,32 @@ impl Planner<'_> {
                 }
                 _ => ('A', ' ', "not in the manifest; it stays"),
             };
-            self.push(wish, &name, action, since, will, why.to_owned(), None);
+            self.push(wish, name, action, since, will, why.to_owned(), None);
             if action == Action::RemoveForeign {
                 self.ops.push(Op::Drop { at });
             }
         }
-        Ok(())
     }
 
     /// Every entry in the containers of a wish.
-    fn entries(&self, wish: &Wish) -> Result<Vec<(String, Pointer)>, Fault> {
+    fn entries(&self, wish: &Wish) -> Vec<(&'a str, Pointer, &'a Value)> {
         let mut found = Vec::new();
         for (root, list) in &wish.containers {
-            let Some(key) = list else {
-                found.extend(
-                    self.document.keys(root)?.into_iter().map(|name| (name.clone(), root.key(&name))),
-                );
-                continue;
-            };
-            let items = self.document.get(root)?.unwrap_or_default();
-            let names = items.as_array().into_iter().flatten().filter_map(|item| item.get(key)?.as_str());
-            found.extend(names.map(|name| {
-                let step = At::Item { key: key.clone(), is: name.to_owned() };
-                (name.to_owned(), root.then(step))
-            }));
-        }
-        Ok(found)
-    }
-
-    /// Whether a stranger's entry starts or reaches a server at all (Goose keeps its own extensions,
-    /// and Zed its settings, in the same map).
-    fn is_server(&self, at: &Pointer) -> Result<bool, Fault> {
-        const SIGNS: [&str; 8] =
-            ["command", "cmd", "url", "httpUrl", "serverUrl", "uri", "argv", "transport"];
-        let value = self.document.get(at)?.unwrap_or_default();
-        Ok(SIGNS.iter().any(|sign| value.get(sign).is_some()))
-    }
-
-    fn live<'p>(&self, at: &Pointer, fields: impl Iterator<Item = &'p Pointer>) -> Result<Live, Fault> {
-        let entry = self.document.get(at)?;
-        let mut found = BTreeMap::new();
-        for field in fields {
-            let value = match (&entry, field.is_within(at)) {
-                (Some(entry), true) => Pointer(field.0[at.0.len()..].to_vec()).get(entry).cloned(),
-                (None, true) => None,
-                (_, false) => self.document.get(field)?,
-            };
-            if let Some(value) = value {
-                found.insert(field.clone(), value);
+            match (self.contents.get(root), list) {
+                (Some(Value::Object(members)), None) => {
+                    found.extend(members.iter().map(|(name, value)| (name.as_str(), root.key(name), value)));
+                }
+                (Some(Value::Array(items)), Some(key)) => {
+                    found.extend(items.iter().filter_map(|item| {
+                        let name = item.get(key)?.as_str()?;
+                        let step = At::Item { key: key.clone(), is: name.to_owned() };
+                        Some((name, root.then(step), item))
+                    }));
+                }
+                _ => {}
             }
         }
-        Ok(Live { entry, fields: found })
-    }
-
-    fn record(&self, entry: &Entry) -> EntryRecord {
-        EntryRecord {
-            at: entry.at.clone(),
-            fields: entry
-                .fields
-                .iter()
-                .map(|(field, value)| (field.clone(), seal(self.key, value)))
-                .collect(),
-            protect: entry.protect,
-        }
+        found
     }
 
     fn put_entry(&mut self, entry: &Entry) {
@@ -524,8 +496,8 @@ impl Planner<'_> {
     }
 
     /// What says the opposite of the entry elsewhere in the file goes.
-    fn drop_against(&mut self, entry: &Entry, live: &Live) {
-        let contrary = entry.against.iter().filter(|(at, value)| live.fields.get(*at) == Some(*value));
+    fn drop_against(&mut self, entry: &Entry, live: &Live<'_>) {
+        let contrary = entry.against.iter().filter(|(at, value)| live.get(at) == Some(*value));
         self.ops.extend(contrary.map(|(at, _)| Op::Drop { at: at.clone() }));
     }
 
@@ -536,10 +508,10 @@ impl Planner<'_> {
         }
     }
 
-    fn drop_entry(&mut self, record: &EntryRecord, live: &Live) {
+    fn drop_entry(&mut self, record: &EntryRecord, live: &Live<'_>) {
         self.ops.push(Op::Drop { at: record.at.clone() });
         for field in record.fields.keys().filter(|field| !field.is_within(&record.at)) {
-            if live.fields.contains_key(field) {
+            if live.get(field).is_some() {
                 self.ops.push(Op::Drop { at: field.clone() });
             }
         }
@@ -598,26 +570,31 @@ impl Planner<'_> {
         if closes {
             ops.extend(seams.iter().rev().map(|seam| Op::Close { seam: seam.clone() }));
         }
-        let edited = if ops.is_empty() {
-            Edited { bytes: self.document.bytes().to_vec(), seams: Vec::new() }
-        } else {
-            self.document.edit(&ops)?
-        };
+        let record =
+            |targets, seams| FileRecord { format: wishes.format, created, furniture, seams, targets };
+        if ops.is_empty() {
+            let removes_file = nothing_left && created && !absent && self.document.is_hollow();
+            let record = (!nothing_left).then(|| record(std::mem::take(&mut self.targets), seams));
+            return Ok(Finished { new: None, removes_file, record });
+        }
+        let edited = self.document.edit(&ops)?;
         let after = Document::parse(wishes.format, edited.bytes.clone())?;
         if closes {
             seams.retain(|seam| is_open(seam, &after));
         }
-        seams.extend(edited.seams.iter().cloned());
+        seams.extend(edited.seams);
         let removes_file = nothing_left && created && !absent && after.is_hollow();
-        let record = (!nothing_left).then(|| FileRecord {
-            format: wishes.format,
-            created,
-            furniture,
-            seams,
-            targets: std::mem::take(&mut self.targets),
-        });
-        Ok(Finished { edited, removes_file, record })
+        let changed = edited.bytes != self.document.bytes() && !removes_file;
+        let record = (!nothing_left).then(|| record(std::mem::take(&mut self.targets), seams));
+        Ok(Finished { new: changed.then_some(edited.bytes), removes_file, record })
     }
+}
+
+/// Whether a stranger's entry starts or reaches a server at all (Goose keeps its own extensions, and
+/// Zed its settings, in the same map).
+fn is_server(entry: &Value) -> bool {
+    const SIGNS: [&str; 8] = ["command", "cmd", "url", "httpUrl", "serverUrl", "uri", "argv", "transport"];
+    SIGNS.iter().any(|sign| entry.get(sign).is_some())
 }
 
 /// Whether a container that we opened is still there with something in it.
@@ -650,39 +627,49 @@ struct Changes {
 }
 
 impl Changes {
-    fn of(entry: &Entry, live: &Live, recorded: Option<&EntryRecord>, key: &[u8; 32]) -> Self {
+    /// With what the ledger will say of the entry once it is as the manifest says.
+    fn of(
+        entry: &Entry,
+        live: &Live<'_>,
+        recorded: Option<&EntryRecord>,
+        key: &[u8; 32],
+    ) -> (Self, EntryRecord) {
         let mut changes =
             Self { pending: Vec::new(), drifted: Vec::new(), updated: Vec::new(), entry: entry.at.clone() };
+        let mut after = EntryRecord { at: entry.at.clone(), fields: BTreeMap::new(), protect: entry.protect };
         let none = BTreeMap::new();
         let written = recorded.map_or(&none, |record| &record.fields);
-        let all: indexmap::IndexSet<&Pointer> = entry.fields.keys().chain(written.keys()).collect();
-        for field in all {
-            let (desired, live) = (entry.fields.get(field), live.fields.get(field));
-            let base = written.get(field);
-            if desired != live {
+        let given_up = written.keys().filter(|field| !entry.fields.contains_key(*field));
+        for field in entry.fields.keys().chain(given_up) {
+            let (desired, live) = (entry.fields.get(field), live.get(field));
+            let base = written.get(field).copied();
+            let desired_print = desired.map(|value| seal(key, value));
+            let is_desired = desired == live;
+            let live_print = if is_desired { desired_print } else { live.map(|value| seal(key, value)) };
+            if !is_desired {
                 changes.pending.push(field.clone());
             }
-            let live_print = live.map(|value| seal(key, value));
             // A field that was never ours and is there with another value is somebody's, too.
             let is_drift = match base {
-                Some(base) => live_print.as_ref() != Some(base),
-                None => live.is_some() && desired != live,
+                Some(_) => live_print != base,
+                None => live.is_some() && !is_desired,
             };
             if is_drift {
                 changes.drifted.push(field.clone());
             }
-            if desired.map(|value| seal(key, value)).as_ref() != base {
+            if desired_print != base {
                 changes.updated.push(field.clone());
             }
+            after.fields.extend(desired_print.map(|print| (field.clone(), print)));
         }
         for (field, value) in &entry.against {
             // Somebody said the opposite: the client's own switch, most likely.
-            if live.fields.get(field) == Some(value) && !entry.fields.contains_key(field) {
+            if live.get(field) == Some(value) && !entry.fields.contains_key(field) {
                 changes.pending.push(field.clone());
                 changes.drifted.push(field.clone());
             }
         }
-        changes
+        (changes, after)
     }
 
     fn live_is_desired(&self) -> bool {

@@ -5,6 +5,7 @@
 //!
 //! Start at [`plan_file`]; the table of DESIGN section 4 is [`decide`].
 
+mod contents;
 mod decide;
 mod diff;
 mod ledger;

@@ -101,13 +101,13 @@ pub fn diff_text(file: &FilePlan) -> String {
     if !file.writes() {
         return String::new();
     }
-    let old = String::from_utf8_lossy(file.old.as_deref().unwrap_or_default());
+    let parse = |bytes: &Vec<u8>| Document::parse(file.wishes.format, bytes.clone()).ok();
+    let after = file.new.as_ref().and_then(parse);
+    let old = String::from_utf8_lossy(file.old.as_ref().map_or(&[], Document::bytes));
     let new = String::from_utf8_lossy(file.new.as_deref().unwrap_or_default());
     let mut masker = Masker::default();
-    for bytes in [&file.old, &file.new].into_iter().flatten() {
-        let whole = Document::parse(file.wishes.format, bytes.clone())
-            .and_then(|document| document.get(&crate::base::Pointer::root()));
-        if let Ok(Some(value)) = whole {
+    for document in [&file.old, &after].into_iter().flatten() {
+        if let Ok(Some(value)) = document.get(&crate::base::Pointer::root()) {
             masker.learn(&value);
         }
     }

@@ -110,8 +110,7 @@ fn live(
 ) -> Option<crate::clients::Found> {
     let wish = file.wishes.wishes.iter().find(|wish| wish.target == step.target)?;
     let at = &wish.entries.iter().find(|entry| entry.server == step.server)?.at;
-    let document = Document::parse(file.wishes.format, file.old.clone()?).ok()?;
-    let value = document.get(&Pointer::root()).ok().flatten()?;
+    let value = file.old.as_ref()?.get(&Pointer::root()).ok().flatten()?;
     let place = survey::place_of(system, target).ok()?;
     target.client.read(&place, at, &value)
 }

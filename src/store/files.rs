@@ -1,8 +1,8 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::system::{At, FileError, System, found, made};
 
@@ -35,11 +35,9 @@ pub fn load_json<T: DeserializeOwned>(
 ) -> Result<Option<T>, FileError> {
     let Some(bytes) = found(system.read(path)).at(path, "read")? else { return Ok(None) };
     let damaged = |why: String| FileError::new(path, "read", ErrorKind::InvalidData, why);
-    let mut value: serde_json::Value =
-        serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
-    let version = value.as_object_mut().and_then(|members| members.remove("format_version"));
-    match version.as_ref().and_then(serde_json::Value::as_u64) {
-        Some(version) if version == u64::from(format_version) => {}
+    let head: Head = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+    match head.format_version {
+        Some(version) if version == format_version => {}
         Some(version) => {
             return Err(damaged(format!(
                 "its format is version {version}, and this program knows version {format_version}"
@@ -47,7 +45,13 @@ pub fn load_json<T: DeserializeOwned>(
         }
         None => return Err(damaged("it has no format_version".to_owned())),
     }
-    serde_json::from_value(value).map(Some).map_err(|error| damaged(error.to_string()))
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| damaged(error.to_string()))
+}
+
+/// What is looked at before the rest of a file is.
+#[derive(Deserialize)]
+struct Head {
+    format_version: Option<u32>,
 }
 
 /// Writes a JSON file of ours, with its `format_version` first.
