@@ -79,6 +79,7 @@ impl Plan {
     /// Whether something the user asked for will not happen, or a live file is not as it should be.
     pub fn is_in_sync(&self) -> bool {
         !self.has_changes()
+            && !self.notes.iter().any(Diagnostic::is_error)
             && self.files.iter().all(|file| file.refused.is_none())
             && !self.steps().any(|step| step.action.is_refused() || step.action == Action::Report)
     }

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use super::super::args::Format;
 use super::super::failure::Failure;
 use super::super::session::Session;
+use crate::base::Diagnostic;
 use crate::clients::catalog;
 use crate::plan::{Action, Options, Plan, SavedPlan};
 use crate::reconcile::{self, Applied, Site};
@@ -184,7 +185,8 @@ fn report(session: &mut Session<'_>, args: &Args, plan: &Plan, applied: &Applied
 fn exit_code(plan: &Plan, applied: &Applied) -> u8 {
     if applied.files.iter().any(|file| file.failed) || plan.files.iter().any(|file| file.refused.is_some()) {
         1
-    } else if plan.steps().any(|step| step.action.is_refused()) {
+    } else if plan.steps().any(|step| step.action.is_refused()) || plan.notes.iter().any(Diagnostic::is_error)
+    {
         6
     } else {
         0
