@@ -23,6 +23,10 @@ pub struct Rendered {
     pub sides: Vec<Side>,
     /// Values that would contradict what was asked: where the file holds exactly this, it must go.
     pub against: Vec<Side>,
+    /// Fields of `fields` that mean the same when the file leaves them out.
+    pub implied: Vec<Pointer>,
+    /// Fields that the server has nothing for: where the file has something, it is another server.
+    pub vacant: Vec<Pointer>,
     /// Whether the server is switched off and the client has no switch, so that no entry is written.
     pub omitted: bool,
     /// What the client cannot do as asked. With an error among them nothing may be written.
@@ -64,6 +68,8 @@ impl Client {
             fields: IndexMap::new(),
             sides: Vec::new(),
             against: Vec::new(),
+            implied: Vec::new(),
+            vacant: Vec::new(),
             omitted: false,
             problems: Vec::new(),
         };
@@ -76,6 +82,7 @@ impl Client {
             rendered.problems.push(self.no_transport(wanted));
             return rendered;
         };
+        rendered.implied = self.implied(&wanted.launch).to_vec();
         rendered.entry = self.entry(wanted, kept, place);
         if !wanted.enabled && kept.switch.is_none() {
             let message =
@@ -97,6 +104,15 @@ impl Client {
             Launch::Stdio { .. } => self.stdio.as_ref(),
             Launch::Http { .. } => self.http.as_ref(),
             Launch::Sse { .. } => self.sse.as_ref(),
+        }
+    }
+
+    fn implied(&self, launch: &Launch) -> &[Pointer] {
+        let implied = &self.row().implied;
+        match launch {
+            Launch::Stdio { .. } => &implied.stdio,
+            Launch::Http { .. } => &implied.http,
+            Launch::Sse { .. } => &implied.sse,
         }
     }
 
@@ -143,8 +159,12 @@ impl Writer<'_> {
                 Slot::Fixed(value) => Some(value.clone()),
                 Slot::Token(token) => launched.take(*token).or_else(|| leaf.always.then(|| token.nothing())),
             };
-            if let Some(value) = value {
-                self.out.fields.insert(leaf.at.clone(), value);
+            match (value, &leaf.slot) {
+                (Some(value), _) => {
+                    self.out.fields.insert(leaf.at.clone(), value);
+                }
+                (None, Slot::Token(token)) if token.decides_launch() => self.out.vacant.push(leaf.at.clone()),
+                (None, _) => {}
             }
         }
         self.drop_empty_groups();

@@ -66,6 +66,9 @@ pub struct Row {
     /// Fields that are written even when their token is empty (`args: []`, `env: {}`).
     #[serde(default)]
     pub always: Vec<String>,
+    /// Fields that mean the same when they are left out, such as the type of a stdio server.
+    #[serde(default)]
+    pub implied: Implied,
     /// How one server is switched off while its entry stays. Left out: the entry is left out instead.
     #[serde(default)]
     pub disable: Option<Disable>,
@@ -217,6 +220,24 @@ pub struct Project {
     /// for the project's absolute path (`/projects/{root}/mcpServers`). This is scope `local`.
     #[serde(default)]
     pub local: Option<String>,
+}
+
+/// Fields that mean the same when they are left out, as pointers from the entry.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Implied {
+    /// In the entry of a stdio server.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub stdio: Vec<Pointer>,
+    /// In the entry of a streamable HTTP server.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub http: Vec<Pointer>,
+    /// In the entry of an SSE server.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub sse: Vec<Pointer>,
 }
 
 /// Containers of remote servers that do not stand beside the stdio ones.

@@ -47,6 +47,10 @@ pub struct Entry {
     pub fields: IndexMap<Pointer, Value>,
     /// Values that would contradict the entry: where the document holds exactly this, it must go.
     pub against: IndexMap<Pointer, Value>,
+    /// Fields that mean the same when the document leaves them out.
+    pub implied: Vec<Pointer>,
+    /// Places where the document must have nothing: arguments, variables or headers of another server.
+    pub vacant: Vec<Pointer>,
     /// Whether the entry outlives its block in the manifest.
     pub protect: bool,
     /// Why it cannot be written; the live entry is then left as it is.
@@ -95,6 +99,8 @@ fn entry(
         at: usual_place(&chosen.name, place),
         fields: IndexMap::new(),
         against: IndexMap::new(),
+        implied: Vec::new(),
+        vacant: Vec::new(),
         protect: chosen.server.protect,
         blocked: None,
         omitted: false,
@@ -130,6 +136,8 @@ fn entry(
         made.fields.insert(made.at.join(&field), value);
     }
     made.fields.extend(rendered.sides.into_iter().map(|side| (side.at, side.value)));
+    made.implied = rendered.implied.iter().map(|field| made.at.join(field)).collect();
+    made.vacant = rendered.vacant.iter().map(|field| made.at.join(field)).collect();
     made.against.extend(rendered.against.into_iter().map(|side| (side.at, side.value)));
     made
 }

@@ -351,7 +351,7 @@ impl<'a> Planner<'a> {
                     return Some(after);
                 }
                 for (field, value) in &entry.fields {
-                    if live.get(field) == Some(value) {
+                    if !changes.pending.contains(field) {
                         continue;
                     }
                     if spares_drift && !changes.updated.contains(field) {
@@ -369,7 +369,11 @@ impl<'a> Planner<'a> {
                         self.ops.push(Op::Drop { at: field.clone() });
                     }
                 }
-                self.drop_against(entry, &live);
+                if !spares_drift {
+                    let filled = entry.vacant.iter().filter(|field| changes.pending.contains(field));
+                    self.ops.extend(filled.map(|field| Op::Drop { at: field.clone() }));
+                    self.drop_against(entry, &live);
+                }
                 Some(after)
             }
             Action::Keep | Action::Record => Some(after),
@@ -639,12 +643,14 @@ impl Changes {
         let mut after = EntryRecord { at: entry.at.clone(), fields: BTreeMap::new(), protect: entry.protect };
         let none = BTreeMap::new();
         let written = recorded.map_or(&none, |record| &record.fields);
+        let entry_is_there = live.entry.is_some();
         let given_up = written.keys().filter(|field| !entry.fields.contains_key(*field));
         for field in entry.fields.keys().chain(given_up) {
             let (desired, live) = (entry.fields.get(field), live.get(field));
             let base = written.get(field).copied();
             let desired_print = desired.map(|value| seal(key, value));
-            let is_desired = desired == live;
+            let is_implied = live.is_none() && entry_is_there && entry.implied.contains(field);
+            let is_desired = desired == live || is_implied;
             let live_print = if is_desired { desired_print } else { live.map(|value| seal(key, value)) };
             if !is_desired {
                 changes.pending.push(field.clone());
@@ -661,6 +667,12 @@ impl Changes {
                 changes.updated.push(field.clone());
             }
             after.fields.extend(desired_print.map(|print| (field.clone(), print)));
+        }
+        for field in entry.vacant.iter().filter(|field| !entry.fields.contains_key(*field)) {
+            if !written.contains_key(field) && live.get(field).is_some_and(|value| !is_hollow(value)) {
+                changes.pending.push(field.clone());
+                changes.drifted.push(field.clone());
+            }
         }
         for (field, value) in &entry.against {
             // Somebody said the opposite: the client's own switch, most likely.
@@ -727,6 +739,16 @@ impl Changes {
             Action::Forget if entry.omitted => "switched off, and already gone from the file".to_owned(),
             _ => String::new(),
         }
+    }
+}
+
+fn is_hollow(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
