@@ -355,14 +355,17 @@ impl<'c> Case<'c> {
                     let is_before = self.rounds.first().is_some_and(|first| first.from == seen.print);
                     return Ok(if is_before { Back::Untouched } else { Back::Left });
                 };
-                if !self.swap(put(self.system, &seen, &temp.path)?, &last.real)? {
+                if let Some(bytes) = &seen.bytes {
+                    self.store.keep_object(self.system, bytes)?;
+                }
+                if !self.swap(put(self.system, &seen, &temp.path, true)?, &last.real)? {
                     continue;
                 }
                 return Ok(Back::Left);
             }
             let before = if theirs.is_none() { self.before(seen.print) } else { None };
             let swapped = match (theirs, before) {
-                (Some(temp), _) => put(self.system, &seen, &temp.path)?,
+                (Some(temp), _) => put(self.system, &seen, &temp.path, true)?,
                 (None, None) if seen.meta.is_none() => return Ok(Back::Done),
                 (None, None) => {
                     let temp = self.fresh_name(&seen)?;
@@ -378,7 +381,7 @@ impl<'c> Case<'c> {
                     }
                     // Only now: a name that is announced holds a whole content.
                     self.announce(&temp, &seen, Some(print))?;
-                    put(self.system, &seen, &temp)?
+                    put(self.system, &seen, &temp, true)?
                 }
             };
             drop(seen);

@@ -41,9 +41,10 @@ impl Rework for Keys {
     fn merge(&mut self, _file: usize, base: &[u8], one: &[u8], other: &[u8]) -> Option<Vec<u8>> {
         self.merges += 1;
         let [base, one, other] = [base, one, other].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-        let has = |text: &str, key: &str| text.lines().any(|line| line == key);
-        let kept = other.lines().filter(|key| has(&one, key) || !has(&base, key));
-        let new = one.lines().filter(|key| !has(&base, key) && !has(&other, key));
+        let [in_base, in_one, in_other] =
+            [&base, &one, &other].map(|text| text.lines().collect::<std::collections::HashSet<_>>());
+        let kept = other.lines().filter(|key| in_one.contains(key) || !in_base.contains(key));
+        let new = one.lines().filter(|key| !in_base.contains(key) && !in_other.contains(key));
         Some(kept.chain(new).map(|key| format!("{key}\n")).collect::<String>().into_bytes())
     }
 }

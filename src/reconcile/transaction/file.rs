@@ -229,7 +229,9 @@ impl Run<'_> {
         after: After,
     ) -> Result<Option<Prepared>, Problem> {
         let (system, store) = (self.system, self.store);
-        if work.tries.is_empty() || !self.has_exchange {
+        // Later rounds are short, to be done before the next writer comes: what they replace stays beside
+        // the file, and is kept when the run counts.
+        if work.names == 0 || !self.has_exchange {
             if let Some(bytes) = &seen.bytes {
                 store.keep_object(system, bytes)?;
             }
@@ -274,14 +276,13 @@ impl Run<'_> {
     fn swap(&mut self, work: &mut Work, ready: Prepared, mut seen: Seen) -> Result<(), Problem> {
         let system = self.system;
         let swapped = match ready.bytes {
-            Some(_) => put(system, &seen, &ready.temp)?,
+            Some(_) => put(system, &seen, &ready.temp, !self.has_exchange)?,
             None => take(system, &seen, &ready.temp)?,
         };
         seen.release();
         let ours = ready.bytes;
         match swapped {
             Swapped::Done | Swapped::Plain => {
-                self.has_exchange &= !matches!(swapped, Swapped::Plain);
                 if let (Swapped::Done, Some(bytes)) = (swapped, seen.bytes) {
                     work.asides.push(Aside { temp: ready.temp, bytes });
                 }
@@ -289,7 +290,8 @@ impl Run<'_> {
                 let dir = seen.real.parent().unwrap_or(Path::new("/"));
                 system.sync(dir).at(dir, "flush")?;
             }
-            Swapped::Missed => {
+            Swapped::Missed | Swapped::Unsupported => {
+                self.has_exchange &= !matches!(swapped, Swapped::Unsupported);
                 work.reworked += 1;
                 if ours.is_some() {
                     found(system.remove_file(&ready.temp)).at(&ready.temp, "remove")?;

@@ -10,6 +10,8 @@ pub(in crate::reconcile) enum Swapped {
     Done,
     /// The file is replaced; what was there is gone, the file system having no exchange.
     Plain,
+    /// The file system has no exchange, and nothing was touched.
+    Unsupported,
     /// Another writer was there first, and nothing was touched.
     Missed,
     /// Another writer was there first. For a moment its content was replaced; it is back now.
@@ -21,8 +23,14 @@ pub(in crate::reconcile) enum Swapped {
     },
 }
 
-/// Puts the file at `temp` in the place of what was seen, or nowhere.
-pub(in crate::reconcile) fn put(system: &dyn System, seen: &Seen, temp: &Path) -> Result<Swapped, FileError> {
+/// Puts the file at `temp` in the place of what was seen, or nowhere. Where there is no exchange,
+/// it is only done if what is there `may_vanish`, being in the object store.
+pub(in crate::reconcile) fn put(
+    system: &dyn System,
+    seen: &Seen,
+    temp: &Path,
+    may_vanish: bool,
+) -> Result<Swapped, FileError> {
     let real = &seen.real;
     let Some(meta) = &seen.meta else {
         return match system.rename_new(temp, real) {
@@ -37,6 +45,7 @@ pub(in crate::reconcile) fn put(system: &dyn System, seen: &Seen, temp: &Path) -
     }
     match found(system.exchange(temp, real)).at(real, "replace")? {
         None => return Ok(Swapped::Missed),
+        Some(Swap::Unsupported) if !may_vanish => return Ok(Swapped::Unsupported),
         Some(Swap::Unsupported) => {
             system.rename(temp, real).at(real, "replace")?;
             return Ok(Swapped::Plain);
