@@ -80,10 +80,7 @@ pub fn apply(
             .map(|file| file.path.as_path())
             .collect();
         let after = ledger_after(plan, &replan, ledger, &failed);
-        Ok(vec![
-            ledger_file(&after)?,
-            StateFile { name: format!("backups/{}.ledger", outcome.id), text: text_of(ledger)? },
-        ])
+        Ok(vec![ledger_file(&after)?, ledger_before(ledger, &outcome.id)?])
     };
     let mut rework = Shared(&replan);
     let outcome =
@@ -102,6 +99,11 @@ impl Rework for Shared<'_, '_> {
 /// The ledger as a state file.
 pub fn ledger_file(ledger: &Ledger) -> Result<StateFile, FileError> {
     Ok(StateFile { name: "ledger.json".to_owned(), text: text_of(ledger)? })
+}
+
+/// The ledger as it was before a run, kept beside the run's backup.
+pub fn ledger_before(ledger: &Ledger, id: &str) -> Result<StateFile, FileError> {
+    Ok(StateFile { name: format!("backups/{id}.ledger"), text: text_of(ledger)? })
 }
 
 fn text_of(ledger: &Ledger) -> Result<String, FileError> {
@@ -178,25 +180,28 @@ fn after(file: &FilePlan) -> Option<After> {
 }
 
 fn change(file: &FilePlan) -> Change {
-    let wished = file.wishes.wishes.iter().find_map(|wish| wish.lock.clone());
-    // A client whose block is gone still takes its lock.
-    let lock = wished.or_else(|| {
-        file.steps.iter().find_map(|step| {
-            let rule = catalog::find(&step.client)?.row().lock.as_ref()?;
-            Some((rule.dir.clone(), rule.stale_seconds))
-        })
-    });
+    let path = &file.wishes.path;
+    let wished = file.wishes.wishes.iter().find_map(|wish| wish.lock.as_ref());
+    let wished = wished.map(|(dir, stale_seconds)| lock_beside(path, dir, *stale_seconds));
     Change {
-        path: file.wishes.path.clone(),
+        path: path.clone(),
         before: file.before,
         // Only files that write are asked for.
         after: after(file).unwrap_or(After::Remove),
-        client_lock: lock.map(|(dir, stale_seconds)| ClientLock {
-            dir: PathBuf::from(dir.replace("{file}", &file.wishes.path.display().to_string())),
-            stale_seconds,
-        }),
+        // A client whose block is gone still takes its lock.
+        client_lock: wished.or_else(|| file.steps.iter().find_map(|step| client_lock(&step.client, path))),
         create_dirs: true,
     }
+}
+
+/// The lock that a known client takes around its writes to a file.
+pub fn client_lock(client: &str, path: &Path) -> Option<ClientLock> {
+    let rule = catalog::find(client)?.row().lock.as_ref()?;
+    Some(lock_beside(path, &rule.dir, rule.stale_seconds))
+}
+
+fn lock_beside(path: &Path, dir: &str, stale_seconds: u32) -> ClientLock {
+    ClientLock { dir: PathBuf::from(dir.replace("{file}", &path.display().to_string())), stale_seconds }
 }
 
 /// The ledger once the plan is carried out, except in the files that failed.

@@ -15,21 +15,9 @@ const MAX_BYTES: u64 = 256 << 20;
 /// Follows a chain of links to the file behind it, which need not exist.
 ///
 /// # Errors
-/// When the chain is longer than 40 links, or a part of it cannot be looked at.
+/// When the chain has no end, or a part of it cannot be looked at.
 pub fn follow(system: &dyn System, path: &Path) -> io::Result<PathBuf> {
-    let mut path = path.to_owned();
-    for _ in 0..40 {
-        match system.meta(&path) {
-            Ok(meta) if meta.kind == Kind::Link => {
-                let target = system.read_link(&path)?;
-                path = path.parent().unwrap_or(Path::new("/")).join(target);
-            }
-            Ok(_) => return Ok(path),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(path),
-            Err(error) => return Err(error),
-        }
-    }
-    Err(io::Error::other("too many symbolic links"))
+    super::transaction::follow(system, path).map_err(|error| error.source)
 }
 
 /// Looks at a client's file. What cannot be used comes back as a refusal, never as an empty file.

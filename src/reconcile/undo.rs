@@ -1,13 +1,11 @@
 use std::path::PathBuf;
 
-use super::apply::{Site, ledger_file};
+use super::apply::{Site, client_lock, ledger_before, ledger_file};
 use super::edits::Refuse;
-use super::observe::follow;
-use super::transaction::{self, Access, After, Change, Outcome, RunMeta};
-use crate::base::Fingerprint;
+use super::transaction::{self, Outcome, RunMeta};
 use crate::plan::{Ledger, Plan};
 use crate::store::{BackedUp, Backup, Before, load_json, rfc3339};
-use crate::system::{FileError, System};
+use crate::system::FileError;
 
 /// What was put back.
 #[derive(Debug, Default)]
@@ -44,79 +42,53 @@ pub fn restore(
     command: &str,
 ) -> Result<Restored, RestoreError> {
     let (system, store) = (site.system, site.store);
-    let mut ledger: Ledger = load_json(system, &store.path("ledger.json"), 1)?.unwrap_or_default();
+    let now: Ledger = load_json(system, &store.path("ledger.json"), 1)?.unwrap_or_default();
     let then: Option<Ledger> = load_json(system, &store.path(&format!("backups/{}.ledger", backup.id)), 1)?;
-    let mut restored = Restored::default();
-    let mut changes = Vec::new();
-    for file in &backup.files {
-        let key = file.path.display().to_string();
-        let concerned = |ledger: &Ledger, only: &str| {
-            ledger.files.get(&key).is_some_and(|record| {
-                record.targets.iter().any(|(name, target)| name == only || target.client == only)
-            })
+    let concerned = |file: &BackedUp| {
+        only.is_none_or(|only| {
+            let ledgers = [Some(&now), then.as_ref()].into_iter().flatten();
+            let records = ledgers.filter_map(|ledger| ledger.files.get(&file.path.display().to_string()));
+            records
+                .flat_map(|record| &record.targets)
+                .any(|(key, target)| key == only || target.client == only)
+        })
+    };
+    let files: Vec<BackedUp> = backup.files.iter().filter(|file| concerned(file)).cloned().collect();
+    // A copy made by hand says `after = before`: it is there to be put back over anything.
+    let is_copy = files.iter().all(|file| file.before.map(|before| before.fingerprint) == file.after);
+    let wanted = Backup { files, ..backup.clone() };
+    let mut found = transaction::restore(system, store, &wanted, force || is_copy)?;
+    for change in &mut found.changes {
+        let record = now.files.get(&change.path.display().to_string());
+        let clients = record.into_iter().flat_map(|record| record.targets.values());
+        change.client_lock = clients.into_iter().find_map(|target| client_lock(&target.client, &change.path));
+    }
+    let mut restored = Restored {
+        put_back: found.changes.iter().map(|change| change.path.clone()).chain(found.unchanged).collect(),
+        left: found.changed_since,
+    };
+    restored.left.retain(|path| !restored.put_back.contains(path));
+
+    let mut ledger = now.clone();
+    for path in &restored.put_back {
+        let key = path.display().to_string();
+        let Some(then) = &then else { continue };
+        match then.files.get(&key) {
+            Some(record) => ledger.files.insert(key, record.clone()),
+            None => ledger.files.remove(&key),
         };
-        if only.is_some_and(|only| {
-            !concerned(&ledger, only) && !then.as_ref().is_some_and(|then| concerned(then, only))
-        }) {
-            continue;
-        }
-        let now = live(system, file)?;
-        let before = file.before.map(|before| before.fingerprint);
-        // A backup made by hand says `after = before`: it is there to be put back over anything.
-        let is_copy = before == file.after;
-        if now == before {
-            restored.put_back.push(file.path.clone());
-        } else if now == file.after || is_copy || force {
-            changes.push(change(site, file, now)?);
-            restored.put_back.push(file.path.clone());
-        } else {
-            restored.left.push(file.path.clone());
-            continue;
-        }
-        if let Some(then) = &then {
-            match then.files.get(&key) {
-                Some(record) => ledger.files.insert(key, record.clone()),
-                None => ledger.files.remove(&key),
-            };
-        }
     }
     let meta = RunMeta {
         command: command.to_owned(),
-        summary: format!("{} of {} put back", changes.len(), backup.id),
+        summary: format!("{} of {} put back", found.changes.len(), backup.id),
         revision: None,
         keep_going: false,
     };
-    let earlier: Ledger = load_json(system, &store.path("ledger.json"), 1)?.unwrap_or_default();
-    let mut commit = |outcome: &Outcome| {
-        let mut kept = ledger_file(&earlier)?;
-        kept.name = format!("backups/{}.ledger", outcome.id);
-        Ok(vec![ledger_file(&ledger)?, kept])
-    };
-    transaction::run(system, store, site.lock, &meta, changes, &mut Refuse, &mut commit)
+    let mut commit = |outcome: &Outcome| Ok(vec![ledger_file(&ledger)?, ledger_before(&now, &outcome.id)?]);
+    transaction::run(system, store, site.lock, &meta, found.changes, &mut Refuse, &mut commit)
         .map_err(RestoreError::Run)?;
     super::recover::remove_empty_dirs(system, backup.dirs.iter())?;
     Ok(restored)
-}
-
-fn change(site: &Site<'_>, file: &BackedUp, now: Option<Fingerprint>) -> Result<Change, FileError> {
-    let after = match file.before {
-        Some(Before { fingerprint, mode }) => After::Write {
-            bytes: site.store.load_object(site.system, fingerprint)?,
-            access: Access::Mode(mode),
-        },
-        None => After::Remove,
-    };
-    Ok(Change { path: file.path.clone(), before: now, after, client_lock: None, create_dirs: true })
-}
-
-fn live(system: &dyn System, file: &BackedUp) -> Result<Option<Fingerprint>, FileError> {
-    let wrap = |source| FileError { path: file.path.clone(), doing: "read", source };
-    let real = follow(system, &file.path).map_err(wrap)?;
-    match system.read(&real) {
-        Ok(bytes) => Ok(Some(Fingerprint::of(&bytes))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(wrap(error)),
-    }
 }
 
 /// Copies every file of a plan into the backups. Returns the backup's name.
@@ -139,7 +111,7 @@ pub fn backup(site: &Site<'_>, plan: &Plan, ledger: &Ledger) -> Result<String, F
     let made =
         Backup { id: id.clone(), at, command: "backup".to_owned(), revision: None, files, dirs: Vec::new() };
     store.add_backup(system, site.lock, &made)?;
-    let kept = ledger_file(ledger)?;
-    crate::store::write_file(system, &store.path(&format!("backups/{id}.ledger")), kept.text.as_bytes())?;
+    let kept = ledger_before(ledger, &id)?;
+    crate::store::write_file(system, &store.path(&kept.name), kept.text.as_bytes())?;
     Ok(id)
 }
