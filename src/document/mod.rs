@@ -99,6 +99,8 @@ pub struct Document {
     format: Format,
     /// With its byte order mark, if it has one.
     text: String,
+    /// What it says, in the formats that cannot be read in part.
+    whole: Option<Value>,
 }
 
 const BOM: char = '\u{feff}';
@@ -108,20 +110,20 @@ impl Document {
     /// a value, not a fault.
     pub fn parse(format: Format, bytes: Vec<u8>) -> Result<Self, Fault> {
         let text = String::from_utf8(bytes).map_err(|error| not_text(&error))?;
-        let document = Self { format, text };
+        let document = Self { format, text, whole: None };
         let body = document.body();
-        match format {
-            Format::Json => json::check(body, true)?,
-            Format::Jsonc => json::check(body, false)?,
-            Format::Toml => toml::check(body)?,
-            Format::Yaml => yaml::check(body)?,
-        }
-        Ok(document)
+        let whole = match format {
+            Format::Json => json::check(body, true).map(|()| None),
+            Format::Jsonc => json::check(body, false).map(|()| None),
+            Format::Toml => toml::reparse(body).map(Some),
+            Format::Yaml => yaml::whole(body).map(Some),
+        }?;
+        Ok(Self { whole, ..document })
     }
 
     /// A file that does not exist yet.
     pub fn blank(format: Format) -> Self {
-        Self { format, text: String::new() }
+        Self { format, text: String::new(), whole: None }
     }
 
     /// How it is written.
@@ -137,11 +139,11 @@ impl Document {
     /// The value at a place; the root is the whole document. Duplicate keys on the way are a fault,
     /// since readers disagree about which of them counts.
     pub fn get(&self, at: &Pointer) -> Result<Option<Value>, Fault> {
-        match self.format {
-            Format::Json | Format::Jsonc => json::get(self.body(), at),
-            Format::Toml => toml::get(self.body(), at),
-            Format::Yaml => yaml::get(self.body(), at),
+        let Some(whole) = &self.whole else { return json::get(self.body(), at) };
+        if self.format == Format::Toml {
+            toml::refuse_twins(self.body(), whole, at)?;
         }
+        Ok(at.get(whole).cloned())
     }
 
     /// The member names of the map at a place, in the file's order; none where there is no map.

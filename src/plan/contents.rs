@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -21,11 +21,17 @@ impl<'d> Contents<'d> {
         record: Option<&FileRecord>,
     ) -> Result<Self, Fault> {
         let mut contents = Self { document, parts: BTreeMap::new() };
-        for (root, _) in wishes.wishes.iter().flat_map(|wish| &wish.containers) {
+        let mut twins = Vec::new();
+        for (root, list) in wishes.wishes.iter().flat_map(|wish| &wish.containers) {
             contents.add(&root.0)?;
+            twins.extend(list.iter().flat_map(|key| contents.twins(root, key)));
         }
         for entry in wishes.wishes.iter().flat_map(|wish| &wish.entries) {
             contents.add_entry(&entry.at, entry.fields.keys().chain(entry.against.keys()))?;
+            if twins.contains(&entry.at) {
+                // The document knows whether that is a fault, and where.
+                document.get(&entry.at)?;
+            }
         }
         let targets = record.into_iter().flat_map(|record| record.targets.values());
         for entry in targets.flat_map(|target| target.entries.values()) {
@@ -40,10 +46,6 @@ impl<'d> Contents<'d> {
         fields: impl Iterator<Item = &'p Pointer>,
     ) -> Result<(), Fault> {
         self.add(around(at))?;
-        if self.is_twin(at) {
-            // The document knows whether that is a fault, and where.
-            self.document.get(at)?;
-        }
         for field in fields.filter(|field| !field.is_within(at)) {
             self.add(around(field))?;
         }
@@ -58,13 +60,12 @@ impl<'d> Contents<'d> {
         Ok(())
     }
 
-    /// Whether the item stands in its list more than once.
-    fn is_twin(&self, at: &Pointer) -> bool {
-        let Some((Step::Item { key, is }, list)) = at.0.split_last() else { return false };
-        let Some((Some(value), rest)) = self.part(list) else { return false };
-        let items = Pointer::follow(rest, value).and_then(Value::as_array);
-        let is_it = |item: &&Value| item.get(key).and_then(Value::as_str) == Some(is);
-        items.into_iter().flatten().filter(is_it).take(2).count() > 1
+    /// The items of a list that stand in it more than once.
+    fn twins(&self, list: &Pointer, key: &str) -> Vec<Pointer> {
+        let items = self.get(list).and_then(Value::as_array).into_iter().flatten();
+        let mut seen = BTreeSet::new();
+        let again = items.filter_map(|item| item.get(key)?.as_str()).filter(|name| !seen.insert(*name));
+        again.map(|name| list.then(Step::Item { key: key.to_owned(), is: name.to_owned() })).collect()
     }
 
     /// The part that a place lies in, and the steps from there on.
@@ -80,10 +81,8 @@ impl<'d> Contents<'d> {
     }
 }
 
-/// What is read to know a place: its container, unless that is the whole file.
+/// What is read to know a place: its container, but never the whole file, and no more than the one
+/// container for what a client keeps of each server beside its entry.
 fn around(at: &Pointer) -> &[Step] {
-    match at.0.split_last() {
-        Some((_, container)) if !container.is_empty() => container,
-        _ => &at.0,
-    }
+    &at.0[..at.0.len().saturating_sub(1).clamp(at.0.len().min(1), 2)]
 }

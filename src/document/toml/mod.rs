@@ -56,16 +56,6 @@ impl Dialect for Toml {
     }
 }
 
-pub(super) fn check(text: &str) -> Result<(), Fault> {
-    parsed(text).map(|_| ())
-}
-
-pub(super) fn get(text: &str, at: &Pointer) -> Result<Option<Value>, Fault> {
-    let whole = reparse(text)?;
-    refuse_twins(text, &whole, at)?;
-    Ok(at.get(&whole).cloned())
-}
-
 pub(super) fn place(text: &str, at: &Pointer) -> Option<usize> {
     locate::place(text, at)
 }
@@ -86,7 +76,7 @@ fn parsed(text: &str) -> Result<toml_edit::Document<&str>, Fault> {
 }
 
 /// Two items of one name, and nobody knows which of them counts.
-fn refuse_twins(text: &str, whole: &Value, at: &Pointer) -> Result<(), Fault> {
+pub(super) fn refuse_twins(text: &str, whole: &Value, at: &Pointer) -> Result<(), Fault> {
     for (depth, step) in at.0.iter().enumerate() {
         let list = Pointer(at.0[..depth].to_vec());
         if let (Step::Item { is, .. }, Some(Value::Array(items))) = (step, list.get(whole))

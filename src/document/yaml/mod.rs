@@ -31,19 +31,10 @@ use super::Fault;
 use crate::base::Pointer;
 use tree::Tree;
 
-/// Read all of it, to know that it can be edited.
-pub(super) fn check(text: &str) -> Result<(), Fault> {
-    Tree::parse(text).map(|_| ())
-}
-
-/// The value at a place, aliases and merge keys resolved.
-pub(super) fn get(text: &str, at: &Pointer) -> Result<Option<Value>, Fault> {
+/// Read all of it, to know that it can be edited: what it says, aliases and merge keys resolved.
+pub(super) fn whole(text: &str) -> Result<Value, Fault> {
     let tree = Tree::parse(text)?;
-    let Some(root) = tree.root else {
-        return Ok(at.0.is_empty().then_some(Value::Null));
-    };
-    let found = at.0.iter().try_fold(root, |id, step| Some(tree.find(id, step)?.1));
-    Ok(found.map(|id| tree.value(id)))
+    Ok(tree.root.map_or(Value::Null, |root| tree.value(root)))
 }
 
 /// Where the key or item at a place is written, as a byte offset.

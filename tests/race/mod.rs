@@ -1,0 +1,149 @@
+//! Another program rewrites a client's file as fast as it can while we apply: none of its keys is lost.
+//!
+//! The writer is this test binary, started again with [`ROLE`] set, so that [`the_writer`] plays it.
+//! Each of its turns reads the file, checks that every key it ever wrote is still there, adds one
+//! more and writes. Its copy may be older than our entries and takes them out again: that is drift,
+//! and fair. An apply may give up on a file that never rests: that is counted, and fair as well.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value};
+
+use crate::support::Sandbox;
+
+/// `place` or `rename`; what follows is the file.
+const ROLE: &str = "MCPKEEL_TEST_WRITER";
+const APPLIES: usize = 200;
+/// No apply starts after this: a slow machine makes fewer of them.
+const TIME: Duration = Duration::from_secs(25);
+/// The writer begins anew with fewer keys before its file becomes slow to read.
+const MOST_KEYS: u64 = 400;
+
+#[test]
+fn a_writer_in_place_loses_no_key() {
+    race("place");
+}
+
+#[test]
+fn a_writer_by_rename_loses_no_key() {
+    race("rename");
+}
+
+fn race(mode: &str) {
+    let sandbox = Sandbox::new();
+    let file = sandbox.write(".cursor/mcp.json", "{\"mcpServers\": {}}\n");
+    let mut writer = Writer::start(mode, &file);
+    let start = Instant::now();
+    let (mut applies, mut gave_up) = (0, 0);
+    let mut said = String::new();
+    while applies < APPLIES && start.elapsed() < TIME {
+        let version = applies % 2;
+        sandbox.write(
+            "mcp.yaml",
+            format!("version: 1\nservers:\n  ours:\n    command: ours-{version}\nclients:\n  cursor: {{ servers: [ours] }}\n"),
+        );
+        let ran = sandbox.run(&["apply", "--yes", "--quiet"]);
+        applies += 1;
+        gave_up += usize::from(ran.code != 0);
+        if ran.code != 0 {
+            said = format!("exit {}: {}", ran.code, ran.err.lines().next().unwrap_or_default());
+        }
+        writer.check(applies);
+    }
+    let turns = writer.stop();
+    println!("{mode}: {applies} applies in {:?}, {gave_up} gave up ({said}); the writer had {turns} turns", start.elapsed());
+    assert!(turns > applies as u64, "the writer was too slow to be in the way: {turns} turns");
+    assert!(gave_up < applies, "not one apply came through: {said}");
+    // With the writer gone, one more apply brings everything in order.
+    sandbox.run(&["apply", "--yes", "--quiet"]).exits(0);
+    let text = sandbox.read(".cursor/mcp.json");
+    assert!(text.contains("ours-") && text.contains("\"turn\""), "{text}");
+}
+
+/// The other program.
+struct Writer {
+    child: Child,
+    home: std::path::PathBuf,
+}
+
+impl Writer {
+    fn start(mode: &str, file: &Path) -> Self {
+        let child = Command::new(std::env::current_exe().expect("this program"))
+            .args(["--exact", "race::the_writer", "--nocapture", "--test-threads=1"])
+            .env(ROLE, format!("{mode} {}", file.display()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("the writer starts");
+        let home = file.with_extension("d");
+        let writer = Self { child, home };
+        let start = Instant::now();
+        while !writer.home.join("started").exists() {
+            assert!(start.elapsed() < Duration::from_secs(20), "the writer does not start");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        writer
+    }
+
+    fn check(&mut self, applies: usize) {
+        if let Some(status) = self.child.try_wait().expect("it is ours") {
+            panic!("the writer missed a key of its own after {applies} applies ({status}); its words are above");
+        }
+    }
+
+    fn stop(mut self) -> u64 {
+        fs::write(self.home.join("stop"), "").expect("written");
+        let status = self.child.wait().expect("it ends");
+        assert!(status.success(), "the writer missed a key of its own ({status}); its words are above");
+        fs::read_to_string(self.home.join("turns")).expect("the writer's count").parse().expect("a number")
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // It may have ended long ago.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_writer() {
+    let Ok(role) = std::env::var(ROLE) else { return };
+    let (mode, file) = role.split_once(' ').expect("mode and file");
+    let file = Path::new(file);
+    let home = file.with_extension("d");
+    fs::create_dir(&home).expect("made");
+    let (mut turn, mut first) = (0_u64, 0_u64);
+    while !home.join("stop").exists() {
+        let text = fs::read_to_string(file).expect("readable");
+        let mut root: Map<String, Value> = serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("turn {turn}: the file is torn: {error}\n{text}"));
+        for number in first..turn {
+            assert!(root.contains_key(&format!("k{number}")), "turn {turn}: k{number} is lost\n{text}");
+        }
+        if turn - first == MOST_KEYS {
+            (first..turn).for_each(|number| drop(root.shift_remove(&format!("k{number}"))));
+            first = turn;
+        }
+        root.insert(format!("k{turn}"), turn.into());
+        root.insert("turn".to_owned(), turn.into());
+        let text = serde_json::to_string_pretty(&root).expect("text");
+        if mode == "place" {
+            fs::write(file, text).expect("written");
+        } else {
+            let temp = file.with_extension("json.tmp");
+            fs::write(&temp, text).expect("written");
+            fs::rename(&temp, file).expect("renamed");
+        }
+        turn += 1;
+        if turn == 1 {
+            fs::write(home.join("started"), "").expect("written");
+        }
+    }
+    fs::write(home.join("turns"), turn.to_string()).expect("written");
+}
