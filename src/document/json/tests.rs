@@ -202,6 +202,7 @@ fn leaves_no_trace_in_any_file() {
         "{ // c\n}",
         "{\"a\": 1,}",
         "{\"m\": {/**/},/**/}//",
+        "// c\r{\"m\": { // d\r}}",
         "{\"off\": [\"a\", // c\n]}",
     ] {
         traceless(Format::Jsonc, text, &ops());
