@@ -488,6 +488,7 @@ impl<'t> Container<'t> {
         for comment in comments_of(dialect, &inner) {
             match (&newline, indent) {
                 (Some(newline), Some(indent)) => rest.extend([newline, indent]),
+                _ if ends_open(dialect, &rest) => rest.push('\n'),
                 _ => rest.push(' '),
             }
             rest.push_str(comment);
