@@ -22,7 +22,13 @@ pub fn edits_leave_no_trace(format: Format, data: &[u8]) {
             continue;
         }
         let op = Op::Put { at: at.clone(), value: value.clone() };
-        let Ok(Edited { bytes, seams }) = document.edit(&[op]) else { continue };
+        let Edited { bytes, seams } = match document.edit(&[op]) {
+            Ok(edited) => edited,
+            Err(fault) => {
+                expected_refusal(&document, &fault);
+                continue;
+            }
+        };
         let after = Document::parse(format, bytes.clone()).expect("an edit keeps the syntax");
         assert_eq!(after.get(&at), Ok(Some(value)));
         let pruned = after.edit(&prune(&at, &seams)).expect("what was added can be removed");
@@ -36,6 +42,13 @@ pub fn edits_leave_no_trace(format: Format, data: &[u8]) {
     drop_everything(&document, &root);
 }
 
+/// Verification is a safety net: what it catches is a bug in the codec. (Nesting counts differently
+/// for the second parsers, so only short files are judged.)
+fn expected_refusal(document: &Document, fault: &Fault) {
+    let is_judged = document.bytes().len() < 200 && document.format() != Format::Yaml;
+    assert!(!(is_judged && fault.message.contains("edited safely")), "{fault:?}");
+}
+
 fn prune(at: &Pointer, seams: &[Seam]) -> Vec<Op> {
     let close = seams.iter().rev().map(|seam| Op::Close { seam: seam.clone() });
     std::iter::once(Op::Drop { at: at.clone() }).chain(close).collect()
@@ -46,6 +59,10 @@ fn drop_everything(document: &Document, root: &Pointer) {
     for parent in [Pointer::root(), root.clone()] {
         let Ok(keys) = document.keys(&parent) else { continue };
         for key in keys.into_iter().take(8) {
+            // A lone surrogate: not a name that anybody could ask for.
+            if key.contains('\u{fffd}') {
+                continue;
+            }
             let at = parent.key(&key);
             let _ = document.place(&at);
             check(document, &Op::Drop { at: at.clone() }, &at, None);
@@ -57,7 +74,10 @@ fn drop_everything(document: &Document, root: &Pointer) {
 
 fn check(document: &Document, op: &Op, at: &Pointer, expected: Option<Value>) {
     let result: Result<Edited, Fault> = document.edit(std::slice::from_ref(op));
-    let Ok(edited) = result else { return };
+    let edited = match result {
+        Ok(edited) => edited,
+        Err(fault) => return expected_refusal(document, &fault),
+    };
     let after = Document::parse(document.format(), edited.bytes).expect("an edit keeps the syntax");
     assert_eq!(after.get(at), Ok(expected));
 }

@@ -15,8 +15,8 @@ use crate::base::{Pointer, Step};
 
 mod style;
 
+use style::{BREAK, ends_open, leading_newline};
 pub(super) use style::{Place, SPACE, Style, comments_of, newline};
-use style::{ends_open, leading_newline};
 
 /// What the tree needs to know about a format.
 pub(super) trait Dialect: Copy {
@@ -281,7 +281,7 @@ impl<'t> Node<'t> {
         if dialect.read(&old).is_ok_and(|old| old == *value) {
             return Ok(());
         }
-        let spread = match (old.contains('\n'), old.starts_with('[')) {
+        let spread = match (old.contains(BREAK), old.starts_with('[')) {
             (true, true) => Spread::Everything,
             (true, false) => Spread::Lines,
             (false, _) if old.starts_with(['{', '[']) => Spread::Line,
@@ -463,7 +463,7 @@ impl<'t> Container<'t> {
             comma: trailing,
         });
         self.tail = Cow::Owned(match (first, place.lines) {
-            (true, true) if !space.contains('\n') => format!("{}{}", place.style.newline, place.indent),
+            (true, true) if !space.contains(BREAK) => format!("{}{}", place.style.newline, place.indent),
             (true, false) => pad.to_owned(),
             _ => space,
         });
@@ -488,6 +488,7 @@ impl<'t> Container<'t> {
         for comment in comments_of(dialect, &inner) {
             match (&newline, indent) {
                 (Some(newline), Some(indent)) => rest.extend([newline, indent]),
+                _ if ends_open(dialect, &rest) => rest.push('\n'),
                 _ => rest.push(' '),
             }
             rest.push_str(comment);
@@ -505,7 +506,7 @@ impl<'t> Container<'t> {
     }
 
     fn is_on_lines(&self) -> bool {
-        self.tail.contains('\n') || self.items.iter().any(|item| item.before.contains('\n'))
+        self.tail.contains(BREAK) || self.items.iter().any(|item| item.before.contains(BREAK))
     }
 
     fn indent_of_items(&self, place: &Place) -> String {
@@ -516,7 +517,7 @@ impl<'t> Container<'t> {
     /// How things are written in here.
     fn learn(&self, outer: &Place) -> Place {
         let mut place = outer.clone();
-        if !self.items.is_empty() || self.tail.contains('\n') {
+        if !self.items.is_empty() || self.tail.contains(BREAK) {
             place.lines = self.is_on_lines();
         }
         let style = &mut place.style;
@@ -526,7 +527,7 @@ impl<'t> Container<'t> {
         {
             style.unit = unit.to_owned();
         }
-        let is_plain = |text: &str| !text.contains('\n') && text.trim().len() <= 1;
+        let is_plain = |text: &str| !text.contains(BREAK) && text.trim().len() <= 1;
         if let Some(last) = self.items.iter().rev().find(|item| !item.mid.is_empty() && is_plain(&item.mid)) {
             style.mark = last.mid.clone().into_owned();
         }

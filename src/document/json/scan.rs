@@ -231,7 +231,8 @@ fn plain_end(bytes: &[u8], mut at: usize) -> usize {
 fn comment_end(bytes: &[u8], at: usize) -> Option<usize> {
     let rest = bytes.get(at..)?;
     if rest.starts_with(b"//") {
-        return Some(at + rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len()));
+        let ends = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        return Some(at + rest.iter().position(ends).unwrap_or(rest.len()));
     }
     let inner = rest.strip_prefix(b"/*")?;
     Some(at + 4 + inner.windows(2).position(|pair| pair == b"*/")?)

@@ -202,6 +202,7 @@ fn leaves_no_trace_in_any_file() {
         "{ // c\n}",
         "{\"a\": 1,}",
         "{\"m\": {/**/},/**/}//",
+        "// c\r{\"m\": { // d\r}}",
         "{\"off\": [\"a\", // c\n]}",
     ] {
         traceless(Format::Jsonc, text, &ops());
@@ -247,6 +248,7 @@ fn drops_an_entry_but_no_comment() {
             "/a",
             "{\n  // in\n  /* mid */\n  \"z\": 1\n}",
         ),
+        ("{\"a\": { // one\n /* two\n*/}}", "/a", "{ // one\n/* two\n*/}"),
         ("{\"off\": [\"x\", \"y\", \"x\"]}", "/off/[=x]", "{\"off\": [ \"y\"]}"),
         ("{\"l\": [{\"name\": \"x\"}, 1]}", "/l/[name=x]", "{\"l\": [ 1]}"),
         ("{\"a\": 1}", "/b/c", "{\"a\": 1}"),

@@ -6,6 +6,8 @@ use super::Dialect;
 
 /// White space between tokens. (Wider notions would take the end of a comment for it.)
 pub(in crate::document) const SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
+/// Either ends a line comment.
+pub(super) const BREAK: [char; 2] = ['\n', '\r'];
 
 /// What is learned.
 #[derive(Clone, Debug)]
@@ -62,14 +64,14 @@ pub(in crate::document) fn newline(text: &str) -> &'static str {
 
 /// The indentation after the last line break; none without one.
 pub(super) fn last_line(before: &str) -> Option<&str> {
-    let line = &before[before.rfind('\n')? + 1..];
+    let line = &before[before.rfind(BREAK)? + 1..];
     line.trim_matches(SPACE).is_empty().then_some(line)
 }
 
 /// The first line break, if nothing but white space is before it.
 pub(super) fn leading_newline(text: &str) -> Option<&'static str> {
     let space = &text[..text.len() - text.trim_start_matches(SPACE).len()];
-    space.contains('\n').then(|| newline(space))
+    space.contains(BREAK).then(|| newline(space))
 }
 
 /// The comments in a piece of text, values and all.
@@ -97,7 +99,7 @@ fn split_comments<'a>(trivia: &'a str, out: &mut Vec<&'a str>) {
         // A comment ends at its line's end, or where a block comment is closed.
         let end = match rest.strip_prefix("/*") {
             Some(inner) => inner.find("*/").map_or(rest.len(), |end| end + 4),
-            None => rest.find('\n').unwrap_or(rest.len()),
+            None => rest.find(BREAK).unwrap_or(rest.len()),
         };
         out.push(rest[..end].trim_end_matches(SPACE));
         rest = rest[end..].trim_matches(SPACE);
