@@ -1,6 +1,7 @@
 //! The one integration binary. Start at `support` for the sandbox every test runs in.
-#![allow(clippy::disallowed_methods, clippy::print_stdout)]
+#![allow(clippy::disallowed_methods)]
 
+mod crash;
 mod document;
 mod examples;
 mod external;
@@ -8,6 +9,7 @@ mod floors;
 mod golden;
 mod manifest;
 mod probes;
+mod race;
 mod readme;
 mod support;
 mod transaction;

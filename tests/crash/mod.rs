@@ -21,11 +21,24 @@ type Files = BTreeMap<&'static str, Option<String>>;
 
 /// Each with what its user keeps in it.
 const LIVE: [(&str, Option<&str>); 7] = [
-    (".claude.json", Some("{\n  \"numStartups\": 412,\n  \"mcpServers\": {\"mine\": {\"command\": \"mine\"}},\n  \"userID\": \"x\"\n}")),
+    (
+        ".claude.json",
+        Some(
+            "{\n  \"numStartups\": 412,\n  \"mcpServers\": {\"mine\": {\"command\": \"mine\"}},\n  \"userID\": \"x\"\n}",
+        ),
+    ),
     (".cursor/mcp.json", Some("{\"mcpServers\":{\"mine\":{\"command\":\"mine\",\"args\":[]}}}\n")),
-    (".config/Code/User/mcp.json", Some("{\r\n\t// by hand\r\n\t\"inputs\": [],\r\n\t\"servers\": {},\r\n}\r\n")),
+    (
+        ".config/Code/User/mcp.json",
+        Some("{\r\n\t// by hand\r\n\t\"inputs\": [],\r\n\t\"servers\": {},\r\n}\r\n"),
+    ),
     (".codex/config.toml", Some("model = \"x\" # the good one\n\n[mcp_servers.mine]\ncommand = \"mine\"\n")),
-    (".config/goose/config.yaml", Some("# by hand\nGOOSE_MODE: auto\nextensions:\n  developer: {enabled: true, type: builtin, name: developer}\n")),
+    (
+        ".config/goose/config.yaml",
+        Some(
+            "# by hand\nGOOSE_MODE: auto\nextensions:\n  developer: {enabled: true, type: builtin, name: developer}\n",
+        ),
+    ),
     // These two are there under one of the manifests only.
     (".gemini/settings.json", None),
     (".qwen/settings.json", None),
@@ -65,7 +78,9 @@ fn killed_at_any_moment_every_file_is_old_or_new_and_the_next_run_finishes() {
     for (path, text) in LIVE {
         let marks = ["userID", "mine", "// by hand\r\n", "# the good one", "# by hand\n"];
         let marks = marks.iter().filter(|mark| text.is_some_and(|text| text.contains(*mark)));
-        marks.for_each(|mark| assert!(one[path].as_ref().is_some_and(|now| now.contains(mark)), "{path}: {mark}"));
+        marks.for_each(|mark| {
+            assert!(one[path].as_ref().is_some_and(|now| now.contains(mark)), "{path}: {mark}")
+        });
     }
 
     let states = [one, two];
@@ -76,7 +91,8 @@ fn killed_at_any_moment_every_file_is_old_or_new_and_the_next_run_finishes() {
         rounds += 1;
         sandbox.write("mcp.yaml", &manifests[rounds as usize % 2]);
         let delay = took.mul_f64((next(&mut random) % 1000) as f64 / 1000.0);
-        let mut child = sandbox.command(&APPLY).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        let mut child =
+            sandbox.command(&APPLY).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
         std::thread::sleep(delay);
         // It may have ended by itself.
         let _ = child.kill();
@@ -97,12 +113,15 @@ fn killed_at_any_moment_every_file_is_old_or_new_and_the_next_run_finishes() {
         let ran = sandbox.run(&["verify"]);
         assert_eq!(ran.code, 0, "{at}: {}{}", ran.out, ran.err);
     }
-    println!("{rounds} rounds, {killed} killed in time, {mixed} with some files old and some new; an apply took {took:?}");
+    println!(
+        "{rounds} rounds, {killed} killed in time, {mixed} with some files old and some new; an apply took {took:?}"
+    );
     assert!(killed * 2 >= rounds, "too few of the kills came in time to mean anything: {killed} of {rounds}");
 }
 
 fn look(sandbox: &Sandbox) -> Files {
-    let text = |path: &str| fs::read(sandbox.path(path)).ok().map(|bytes| String::from_utf8(bytes).expect("text"));
+    let text =
+        |path: &str| fs::read(sandbox.path(path)).ok().map(|bytes| String::from_utf8(bytes).expect("text"));
     LIVE.iter().map(|(path, _)| (*path, text(path))).collect()
 }
 
@@ -113,7 +132,11 @@ fn litter(dir: &Path) -> Vec<PathBuf> {
         let path = entry.expect("an entry").path();
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
         let is_journal = path.parent().is_some_and(|dir| dir.ends_with("mcpkeel/journal"));
-        if name.starts_with(".mcpkeel") || name.ends_with(".json.lock") || name.ends_with(".new") || is_journal {
+        if name.starts_with(".mcpkeel")
+            || name.ends_with(".json.lock")
+            || name.ends_with(".new")
+            || is_journal
+        {
             found.push(path);
         } else if path.is_dir() {
             found.extend(litter(&path));

@@ -226,4 +226,5 @@ properties! {
     json: Format::Json;
     jsonc: Format::Jsonc;
     toml: Format::Toml;
+    yaml: Format::Yaml;
 }

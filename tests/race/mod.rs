@@ -54,7 +54,10 @@ fn race(mode: &str) {
         writer.check(applies);
     }
     let turns = writer.stop();
-    println!("{mode}: {applies} applies in {:?}, {gave_up} gave up ({said}); the writer had {turns} turns", start.elapsed());
+    println!(
+        "{mode}: {applies} applies in {:?}, {gave_up} gave up ({said}); the writer had {turns} turns",
+        start.elapsed()
+    );
     assert!(turns > applies as u64, "the writer was too slow to be in the way: {turns} turns");
     assert!(gave_up < applies, "not one apply came through: {said}");
     // With the writer gone, one more apply brings everything in order.
@@ -91,7 +94,9 @@ impl Writer {
 
     fn check(&mut self, applies: usize) {
         if let Some(status) = self.child.try_wait().expect("it is ours") {
-            panic!("the writer missed a key of its own after {applies} applies ({status}); its words are above");
+            panic!(
+                "the writer missed a key of its own after {applies} applies ({status}); its words are above"
+            );
         }
     }
 

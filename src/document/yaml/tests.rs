@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::{Fault, Op, Seam};
 use super::tree::Tree;
-use super::{check, edit, get, place, reparse};
+use super::{edit, place, reparse, whole};
 use crate::base::{Pointer, Step};
 
 mod documents;
@@ -12,6 +12,14 @@ mod edits;
 mod random;
 mod refusals;
 mod values;
+
+fn check(text: &str) -> Result<(), Fault> {
+    whole(text).map(drop)
+}
+
+fn get(text: &str, at: &Pointer) -> Result<Option<Value>, Fault> {
+    Ok(at.get(&whole(text)?).cloned())
+}
 
 fn at(text: &str) -> Pointer {
     text.parse().expect("a pointer")
