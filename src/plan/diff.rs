@@ -586,7 +586,10 @@ impl<'a> Planner<'a> {
         if closes {
             seams.retain(|seam| is_open(seam, &after));
         }
-        seams.extend(edited.seams);
+        // What stood there before us is what the first edit found.
+        let new = edited.seams.iter().filter(|seam| !seams.iter().any(|known| known.at == seam.at));
+        let new: Vec<Seam> = new.cloned().collect();
+        seams.extend(new);
         let removes_file = nothing_left && created && !absent && after.is_hollow();
         let changed = edited.bytes != self.document.bytes() && !removes_file;
         let record = (!nothing_left).then(|| record(std::mem::take(&mut self.targets), seams));
