@@ -42,9 +42,11 @@ pub struct Entry {
     pub server: String,
     /// Where its entry stands.
     pub at: Pointer,
-    /// Every value we answer for, by its place in the document: the entry's fields, then values
-    /// elsewhere in the file (a name in a list of disabled servers).
+    /// Every value we answer for in the entry, by its place in it.
     pub fields: IndexMap<Pointer, Value>,
+    /// Every value we answer for elsewhere in the file, by its place in the document (a name in a
+    /// list of disabled servers).
+    pub sides: IndexMap<Pointer, Value>,
     /// Values that would contradict the entry: where the document holds exactly this, it must go.
     pub against: IndexMap<Pointer, Value>,
     /// Whether the entry outlives its block in the manifest.
@@ -97,6 +99,7 @@ fn entry(
         server: chosen.name.clone(),
         at: usual_place(&chosen.name, place),
         fields: IndexMap::new(),
+        sides: IndexMap::new(),
         against: IndexMap::new(),
         protect: chosen.server.protect,
         blocked: None,
@@ -132,10 +135,8 @@ fn entry(
     }
     made.omitted = rendered.omitted;
     made.at = rendered.entry;
-    for (field, value) in rendered.fields {
-        made.fields.insert(made.at.join(&field), value);
-    }
-    made.fields.extend(rendered.sides.into_iter().map(|side| (side.at, side.value)));
+    made.fields = rendered.fields;
+    made.sides.extend(rendered.sides.into_iter().map(|side| (side.at, side.value)));
     made.against.extend(rendered.against.into_iter().map(|side| (side.at, side.value)));
     made
 }

@@ -44,12 +44,15 @@ pub struct TargetRecord {
 }
 
 /// One entry as we last wrote it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EntryRecord {
     /// Where it stands.
     pub at: Pointer,
-    /// The fingerprint of each value that is ours, by its place in the document.
+    /// The fingerprint of each value that is ours, by its place in the entry.
     pub fields: BTreeMap<Pointer, Fingerprint>,
+    /// The same for values elsewhere in the file, by their place in the document.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sides: BTreeMap<Pointer, Fingerprint>,
     /// Whether it outlives its block in the manifest.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub protect: bool,
