@@ -11,7 +11,8 @@ fn main() {
     let dir = Path::new(&root).join("manifests/clients");
     let mut rows: Vec<_> = fs::read_dir(&dir).expect("the client rows").map(|entry| entry.expect("a row").path()).collect();
     rows.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
-    rows.sort();
+    // By id, which is not the order of the names: `x.yaml` comes after `x-y.yaml`.
+    rows.sort_by(|a, b| a.file_stem().cmp(&b.file_stem()));
     let mut code = String::from("static ROWS: &[Embedded] = &[\n");
     for path in rows {
         let id = path.file_stem().and_then(|stem| stem.to_str()).expect("an id");

@@ -38,6 +38,16 @@ pub(super) fn whole(text: &str) -> Result<Value, Fault> {
     Ok(tree.root.map_or(Value::Null, |root| tree.value(root)))
 }
 
+#[cfg(test)]
+fn check(text: &str) -> Result<(), Fault> {
+    whole(text).map(|_| ())
+}
+
+#[cfg(test)]
+fn get(text: &str, at: &Pointer) -> Result<Option<Value>, Fault> {
+    Ok(at.get(&whole(text)?).cloned())
+}
+
 /// Where the key or item at a place is written, as a byte offset.
 pub(super) fn place(text: &str, at: &Pointer) -> Option<usize> {
     let tree = Tree::parse(text).ok()?;
