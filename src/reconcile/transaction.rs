@@ -250,7 +250,7 @@ pub fn run(
     match result {
         Ok(()) => Ok(run.outcome),
         Err((problem, path)) => {
-            let undone = run.abort();
+            let undone = run.abort(rework);
             Err(Failure { problem, path, undone })
         }
     }
@@ -353,9 +353,12 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn abort(&mut self) -> Result<Undone, FileError> {
+    fn abort(&mut self, rework: &mut dyn Rework) -> Result<Undone, FileError> {
         let (system, store, lock) = (self.system, self.store, self.lock);
         let undone = self.undo(None)?;
+        for mut work in std::mem::take(&mut self.works) {
+            self.give_back(&mut work, rework)?;
+        }
         self.locks.release();
         store.drop_journal(system, lock, self.id)?;
         // What happened is known to the caller; that the history lacks it is no reason to fail twice.
