@@ -40,7 +40,8 @@ impl Pointer {
     /// One step further.
     #[must_use]
     pub fn then(&self, step: Step) -> Self {
-        let mut steps = self.0.clone();
+        let mut steps = Vec::with_capacity(self.0.len() + 1);
+        steps.extend_from_slice(&self.0);
         steps.push(step);
         Self(steps)
     }
@@ -129,7 +130,10 @@ impl std::str::FromStr for Pointer {
                 None => Step::Key(unescape(part)),
             }
         };
-        Ok(Self(rest.split('/').map(step).collect()))
+        // There are many of them, so none is larger than it has to be.
+        let mut steps = Vec::with_capacity(rest.split('/').count());
+        steps.extend(rest.split('/').map(step));
+        Ok(Self(steps))
     }
 }
 

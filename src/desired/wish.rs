@@ -42,14 +42,16 @@ pub struct Entry {
     pub server: String,
     /// Where its entry stands.
     pub at: Pointer,
-    /// Every value we answer for, by its place in the document: the entry's fields, then values
-    /// elsewhere in the file (a name in a list of disabled servers).
+    /// Every value we answer for in the entry, by its place in it.
     pub fields: IndexMap<Pointer, Value>,
+    /// Every value we answer for elsewhere in the file, by its place in the document (a name in a
+    /// list of disabled servers).
+    pub sides: IndexMap<Pointer, Value>,
     /// Values that would contradict the entry: where the document holds exactly this, it must go.
     pub against: IndexMap<Pointer, Value>,
-    /// Fields that mean the same when the document leaves them out.
+    /// Fields of the entry that mean the same when the document leaves them out.
     pub implied: Vec<Pointer>,
-    /// Places where the document must have nothing: arguments, variables or headers of another server.
+    /// Fields of the entry that must be empty: arguments, variables or headers of another server.
     pub vacant: Vec<Pointer>,
     /// Whether the entry outlives its block in the manifest.
     pub protect: bool,
@@ -98,6 +100,7 @@ fn entry(
         server: chosen.name.clone(),
         at: usual_place(&chosen.name, place),
         fields: IndexMap::new(),
+        sides: IndexMap::new(),
         against: IndexMap::new(),
         implied: Vec::new(),
         vacant: Vec::new(),
@@ -132,12 +135,10 @@ fn entry(
     }
     made.omitted = rendered.omitted;
     made.at = rendered.entry;
-    for (field, value) in rendered.fields {
-        made.fields.insert(made.at.join(&field), value);
-    }
-    made.fields.extend(rendered.sides.into_iter().map(|side| (side.at, side.value)));
-    made.implied = rendered.implied.iter().map(|field| made.at.join(field)).collect();
-    made.vacant = rendered.vacant.iter().map(|field| made.at.join(field)).collect();
+    made.fields = rendered.fields;
+    made.sides.extend(rendered.sides.into_iter().map(|side| (side.at, side.value)));
+    made.implied = rendered.implied;
+    made.vacant = rendered.vacant;
     made.against.extend(rendered.against.into_iter().map(|side| (side.at, side.value)));
     made
 }

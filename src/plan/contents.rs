@@ -27,7 +27,7 @@ impl<'d> Contents<'d> {
             twins.extend(list.iter().flat_map(|key| contents.twins(root, key)));
         }
         for entry in wishes.wishes.iter().flat_map(|wish| &wish.entries) {
-            contents.add_entry(&entry.at, entry.fields.keys().chain(entry.against.keys()))?;
+            contents.add_entry(&entry.at, entry.sides.keys().chain(entry.against.keys()))?;
             if twins.contains(&entry.at) {
                 // The document knows whether that is a fault, and where.
                 document.get(&entry.at)?;
@@ -35,19 +35,15 @@ impl<'d> Contents<'d> {
         }
         let targets = record.into_iter().flat_map(|record| record.targets.values());
         for entry in targets.flat_map(|target| target.entries.values()) {
-            contents.add_entry(&entry.at, entry.fields.keys())?;
+            contents.add_entry(&entry.at, entry.sides.keys())?;
         }
         Ok(contents)
     }
 
-    fn add_entry<'p>(
-        &mut self,
-        at: &Pointer,
-        fields: impl Iterator<Item = &'p Pointer>,
-    ) -> Result<(), Fault> {
+    fn add_entry<'p>(&mut self, at: &Pointer, sides: impl Iterator<Item = &'p Pointer>) -> Result<(), Fault> {
         self.add(around(at))?;
-        for field in fields.filter(|field| !field.is_within(at)) {
-            self.add(around(field))?;
+        for side in sides.filter(|side| !side.is_within(at)) {
+            self.add(around(side))?;
         }
         Ok(())
     }

@@ -239,12 +239,87 @@ impl<'a> Live<'a> {
         Self { contents, at, entry: contents.get(at) }
     }
 
-    /// A value that is ours, in the entry or elsewhere in the file.
-    fn get(&self, field: &Pointer) -> Option<&'a Value> {
-        match field.0.strip_prefix(self.at.0.as_slice()) {
-            Some(steps) => Pointer::follow(steps, self.entry?),
-            None => self.contents.get(field),
+    fn get(&self, field: Field<'_>) -> Option<&'a Value> {
+        match field {
+            Field::Own(at) => Pointer::follow(&at.0, self.entry?),
+            Field::Beside(at) => self.at(at),
         }
+    }
+
+    /// The value at a place in the document.
+    fn at(&self, at: &Pointer) -> Option<&'a Value> {
+        match at.0.strip_prefix(self.at.0.as_slice()) {
+            Some(steps) => Pointer::follow(steps, self.entry?),
+            None => self.contents.get(at),
+        }
+    }
+}
+
+/// A value that is ours.
+#[derive(Clone, Copy, PartialEq)]
+enum Field<'a> {
+    /// By its place in the entry.
+    Own(&'a Pointer),
+    /// Elsewhere in the file, by its place in the document.
+    Beside(&'a Pointer),
+}
+
+impl Field<'_> {
+    /// Its place in the document.
+    fn place(self, entry: &Pointer) -> Pointer {
+        match self {
+            Self::Own(at) => entry.join(at),
+            Self::Beside(at) => at.clone(),
+        }
+    }
+
+    fn name(self, entry: &Pointer) -> String {
+        let within = |at: &Pointer| at.to_string().trim_start_matches('/').replace('/', ".");
+        match self {
+            Self::Own(at) => within(at),
+            Self::Beside(at) if at.is_within(entry) => within(&Pointer(at.0[entry.0.len()..].to_vec())),
+            Self::Beside(at) => at.to_string(),
+        }
+    }
+}
+
+/// What an entry should say, field by field.
+fn desired(entry: &Entry) -> impl Iterator<Item = (Field<'_>, &Value)> {
+    let own = entry.fields.iter().map(|(at, value)| (Field::Own(at), value));
+    own.chain(entry.sides.iter().map(|(at, value)| (Field::Beside(at), value)))
+}
+
+impl Entry {
+    fn implies(&self, field: Field<'_>) -> bool {
+        matches!(field, Field::Own(at) if self.implied.contains(at))
+    }
+}
+
+fn is_desired(entry: &Entry, field: Field<'_>) -> bool {
+    match field {
+        Field::Own(at) => entry.fields.contains_key(at),
+        Field::Beside(at) => entry.sides.contains_key(at),
+    }
+}
+
+impl EntryRecord {
+    fn prints(&self) -> impl Iterator<Item = (Field<'_>, Fingerprint)> {
+        let own = self.fields.iter().map(|(at, print)| (Field::Own(at), *print));
+        own.chain(self.sides.iter().map(|(at, print)| (Field::Beside(at), *print)))
+    }
+
+    fn print(&self, field: Field<'_>) -> Option<Fingerprint> {
+        match field {
+            Field::Own(at) => self.fields.get(at).copied(),
+            Field::Beside(at) => self.sides.get(at).copied(),
+        }
+    }
+
+    fn set(&mut self, field: Field<'_>, print: Fingerprint) {
+        match field {
+            Field::Own(at) => self.fields.insert(at.clone(), print),
+            Field::Beside(at) => self.sides.insert(at.clone(), print),
+        };
     }
 }
 
@@ -293,9 +368,10 @@ impl<'a> Planner<'a> {
                 kept.insert(entry.server.clone(), record);
             }
         }
+        let wanted: BTreeSet<_> = wish.entries.iter().map(|entry| (&entry.server, &entry.at)).collect();
         for (server, record) in &owned.entries {
             known.insert(&record.at);
-            if wish.entries.iter().any(|entry| entry.server == *server && entry.at == record.at) {
+            if wanted.contains(&(server, &record.at)) {
                 continue;
             }
             if let Some(record) = self.step_unwanted(wish, server, record, all) {
@@ -350,28 +426,22 @@ impl<'a> Planner<'a> {
                     self.put_entry(entry);
                     return Some(after);
                 }
-                for (field, value) in &entry.fields {
-                    if !changes.pending.contains(field) {
+                for (field, value) in desired(entry).filter(|(field, _)| changes.pending.contains(field)) {
+                    if spares_drift && !changes.updated.contains(&field) {
+                        let print = recorded.and_then(|record| record.print(field));
+                        print.into_iter().for_each(|print| after.set(field, print));
                         continue;
                     }
-                    if spares_drift && !changes.updated.contains(field) {
-                        after.fields.extend(
-                            recorded
-                                .and_then(|record| record.fields.get_key_value(field))
-                                .map(|(k, v)| (k.clone(), *v)),
-                        );
-                        continue;
-                    }
-                    self.ops.push(Op::Put { at: field.clone(), value: value.clone() });
+                    self.ops.push(Op::Put { at: field.place(&entry.at), value: value.clone() });
                 }
-                for field in recorded.into_iter().flat_map(|record| record.fields.keys()) {
-                    if !entry.fields.contains_key(field) && live.get(field).is_some() {
-                        self.ops.push(Op::Drop { at: field.clone() });
+                for (field, _) in recorded.into_iter().flat_map(EntryRecord::prints) {
+                    if !is_desired(entry, field) && live.get(field).is_some() {
+                        self.ops.push(Op::Drop { at: field.place(&entry.at) });
                     }
                 }
                 if !spares_drift {
-                    let filled = entry.vacant.iter().filter(|field| changes.pending.contains(field));
-                    self.ops.extend(filled.map(|field| Op::Drop { at: field.clone() }));
+                    let filled = entry.vacant.iter().filter(|at| changes.pending.contains(&Field::Own(at)));
+                    self.ops.extend(filled.map(|field| Op::Drop { at: entry.at.join(field) }));
                     self.drop_against(entry, &live);
                 }
                 Some(after)
@@ -399,9 +469,8 @@ impl<'a> Planner<'a> {
         let live = Live::of(self.contents, &record.at);
         let drifted = live.entry.is_some()
             && record
-                .fields
-                .iter()
-                .any(|(field, print)| live.get(field).map(|value| seal(self.key, value)) != Some(*print));
+                .prints()
+                .any(|(field, print)| live.get(field).map(|value| seal(self.key, value)) != Some(print));
         let handed_over = all.wishes.iter().any(|other| {
             other.target != wish.target && other.entries.iter().any(|entry| entry.at == record.at)
         });
@@ -488,20 +557,18 @@ impl<'a> Planner<'a> {
 
     fn put_entry(&mut self, entry: &Entry) {
         let mut whole = Value::Object(serde_json::Map::new());
-        let (own, beside): (Vec<_>, Vec<_>) =
-            entry.fields.iter().partition(|(field, _)| field.is_within(&entry.at));
-        for (field, value) in own {
-            set(&mut whole, &field.0[entry.at.0.len()..], value);
+        for (field, value) in &entry.fields {
+            set(&mut whole, &field.0, value);
         }
         self.put_once(Op::Put { at: entry.at.clone(), value: whole });
-        for (at, value) in beside {
+        for (at, value) in &entry.sides {
             self.put_once(Op::Put { at: at.clone(), value: value.clone() });
         }
     }
 
     /// What says the opposite of the entry elsewhere in the file goes.
     fn drop_against(&mut self, entry: &Entry, live: &Live<'_>) {
-        let contrary = entry.against.iter().filter(|(at, value)| live.get(at) == Some(*value));
+        let contrary = entry.against.iter().filter(|(at, value)| live.at(at) == Some(*value));
         self.ops.extend(contrary.map(|(at, _)| Op::Drop { at: at.clone() }));
     }
 
@@ -514,9 +581,9 @@ impl<'a> Planner<'a> {
 
     fn drop_entry(&mut self, record: &EntryRecord, live: &Live<'_>) {
         self.ops.push(Op::Drop { at: record.at.clone() });
-        for field in record.fields.keys().filter(|field| !field.is_within(&record.at)) {
-            if live.get(field).is_some() {
-                self.ops.push(Op::Drop { at: field.clone() });
+        for side in record.sides.keys() {
+            if live.at(side).is_some() {
+                self.ops.push(Op::Drop { at: side.clone() });
             }
         }
     }
@@ -623,65 +690,83 @@ fn set(whole: &mut Value, path: &[At], value: &Value) {
 }
 
 /// Which fields differ, and on whose account.
-struct Changes {
+struct Changes<'a> {
     /// Fields in which L differs from D.
-    pending: Vec<Pointer>,
+    pending: Vec<Field<'a>>,
     /// Fields in which L differs from B: somebody else's doing.
-    drifted: Vec<Pointer>,
+    drifted: Vec<Field<'a>>,
     /// Fields in which B differs from D: the manifest's doing.
-    updated: Vec<Pointer>,
-    entry: Pointer,
+    updated: Vec<Field<'a>>,
+    entry: &'a Pointer,
 }
 
-impl Changes {
+impl<'a> Changes<'a> {
     /// With what the ledger will say of the entry once it is as the manifest says.
     fn of(
-        entry: &Entry,
+        entry: &'a Entry,
         live: &Live<'_>,
-        recorded: Option<&EntryRecord>,
+        recorded: Option<&'a EntryRecord>,
         key: &[u8; 32],
     ) -> (Self, EntryRecord) {
         let mut changes =
-            Self { pending: Vec::new(), drifted: Vec::new(), updated: Vec::new(), entry: entry.at.clone() };
-        let mut after = EntryRecord { at: entry.at.clone(), fields: BTreeMap::new(), protect: entry.protect };
-        let none = BTreeMap::new();
-        let written = recorded.map_or(&none, |record| &record.fields);
+            Self { pending: Vec::new(), drifted: Vec::new(), updated: Vec::new(), entry: &entry.at };
+        let mut after =
+            EntryRecord { at: entry.at.clone(), protect: entry.protect, ..EntryRecord::default() };
         let entry_is_there = live.entry.is_some();
-        let given_up = written.keys().filter(|field| !entry.fields.contains_key(*field));
-        for field in entry.fields.keys().chain(given_up) {
-            let (desired, live) = (entry.fields.get(field), live.get(field));
-            let base = written.get(field).copied();
-            let desired_print = desired.map(|value| seal(key, value));
-            let is_implied = live.is_none() && entry_is_there && entry.implied.contains(field);
-            let is_desired = desired == live || is_implied;
-            let live_print = if is_desired { desired_print } else { live.map(|value| seal(key, value)) };
-            if !is_desired {
-                changes.pending.push(field.clone());
+        let mut known = 0;
+        for (field, value) in desired(entry) {
+            let (base, live) = (recorded.and_then(|record| record.print(field)), live.get(field));
+            let print = seal(key, value);
+            known += usize::from(base.is_some());
+            let is_right = live == Some(value) || live.is_none() && entry_is_there && entry.implies(field);
+            let live_print = if is_right { Some(print) } else { live.map(|live| seal(key, live)) };
+            if !is_right {
+                changes.pending.push(field);
             }
             // A field that was never ours and is there with another value is somebody's, too.
             let is_drift = match base {
                 Some(_) => live_print != base,
-                None => live.is_some() && !is_desired,
+                None => live.is_some() && !is_right,
             };
             if is_drift {
-                changes.drifted.push(field.clone());
+                changes.drifted.push(field);
             }
-            if desired_print != base {
-                changes.updated.push(field.clone());
+            if base != Some(print) {
+                changes.updated.push(field);
             }
-            after.fields.extend(desired_print.map(|print| (field.clone(), print)));
+            after.set(field, print);
         }
-        for field in entry.vacant.iter().filter(|field| !entry.fields.contains_key(*field)) {
-            if !written.contains_key(field) && live.get(field).is_some_and(|value| !is_hollow(value)) {
-                changes.pending.push(field.clone());
-                changes.drifted.push(field.clone());
+        let given_up = recorded.filter(|record| record.fields.len() + record.sides.len() > known);
+        for (field, base) in given_up.into_iter().flat_map(EntryRecord::prints) {
+            if is_desired(entry, field) {
+                continue;
+            }
+            let live_print = live.get(field).map(|live| seal(key, live));
+            if live_print.is_some() {
+                changes.pending.push(field);
+            }
+            if live_print != Some(base) {
+                changes.drifted.push(field);
+            }
+            changes.updated.push(field);
+        }
+        for field in entry.vacant.iter().map(Field::Own) {
+            let was_ours = recorded.is_some_and(|record| record.print(field).is_some());
+            let is_filled = live.get(field).is_some_and(|value| !is_hollow(value));
+            if is_filled && !was_ours && !is_desired(entry, field) {
+                changes.pending.push(field);
+                changes.drifted.push(field);
             }
         }
-        for (field, value) in &entry.against {
+        for (at, value) in &entry.against {
+            let is_ours = || match at.0.strip_prefix(entry.at.0.as_slice()) {
+                Some(steps) => entry.fields.contains_key(&Pointer(steps.to_vec())),
+                None => entry.sides.contains_key(at),
+            };
             // Somebody said the opposite: the client's own switch, most likely.
-            if live.get(field) == Some(value) && !entry.fields.contains_key(field) {
-                changes.pending.push(field.clone());
-                changes.drifted.push(field.clone());
+            if live.at(at) == Some(value) && !is_ours() {
+                changes.pending.push(Field::Beside(at));
+                changes.drifted.push(Field::Beside(at));
             }
         }
         (changes, after)
@@ -691,19 +776,9 @@ impl Changes {
         self.pending.is_empty()
     }
 
-    fn names(&self, fields: &[Pointer]) -> String {
-        let names: Vec<String> = fields
-            .iter()
-            .filter(|field| self.pending.contains(field))
-            .map(|field| match field.is_within(&self.entry) {
-                true => Pointer(field.0[self.entry.0.len()..].to_vec())
-                    .to_string()
-                    .trim_start_matches('/')
-                    .replace('/', "."),
-                false => field.to_string(),
-            })
-            .collect();
-        names.join(", ")
+    fn names(&self, fields: &[Field<'_>]) -> String {
+        let pending = fields.iter().filter(|field| self.pending.contains(field));
+        pending.map(|field| field.name(self.entry)).collect::<Vec<_>>().join(", ")
     }
 
     fn why(&self, action: Action, entry: &Entry) -> String {
@@ -712,7 +787,10 @@ impl Changes {
             Action::Record => "already there as the manifest says; ours from now on".to_owned(),
             Action::Create => format!("new in the manifest; {}", entry.why),
             Action::Restore => "was removed by hand".to_owned(),
-            Action::Update if self.updated.len() == entry.fields.len() && !self.drifted.is_empty() => {
+            Action::Update
+                if self.updated.len() == entry.fields.len() + entry.sides.len()
+                    && !self.drifted.is_empty() =>
+            {
                 format!("was somebody else's, adopted; differs in {}", self.names(&self.pending))
             }
             Action::Update => format!("the manifest changed: {}", self.names(&self.updated)),
@@ -775,12 +853,15 @@ fn columns(action: Action, facts: Facts) -> (char, char) {
 
 /// Entries by place, for finding two client blocks that want different things of one place.
 pub fn clashes(wishes: &Wishes) -> Vec<(String, String, String)> {
-    let mut seen: IndexMap<&Pointer, (&Wish, &Entry)> = IndexMap::new();
     let mut found = Vec::new();
+    if wishes.wishes.len() < 2 {
+        return found;
+    }
+    let mut seen: IndexMap<&Pointer, (&Wish, &Entry)> = IndexMap::new();
     for wish in &wishes.wishes {
         for entry in wish.entries.iter().filter(|entry| entry.blocked.is_none() && !entry.omitted) {
             match seen.get(&entry.at) {
-                Some((other, first)) if first.fields != entry.fields => {
+                Some((other, first)) if first.fields != entry.fields || first.sides != entry.sides => {
                     found.push((entry.server.clone(), other.target.clone(), wish.target.clone()));
                 }
                 Some(_) => {}

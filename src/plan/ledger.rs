@@ -44,12 +44,15 @@ pub struct TargetRecord {
 }
 
 /// One entry as we last wrote it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EntryRecord {
     /// Where it stands.
     pub at: Pointer,
-    /// The fingerprint of each value that is ours, by its place in the document.
+    /// The fingerprint of each value that is ours, by its place in the entry.
     pub fields: BTreeMap<Pointer, Fingerprint>,
+    /// The same for values elsewhere in the file, by their place in the document.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sides: BTreeMap<Pointer, Fingerprint>,
     /// Whether it outlives its block in the manifest.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub protect: bool,
@@ -57,35 +60,40 @@ pub struct EntryRecord {
 
 /// The fingerprint of a value, whatever the order of its members.
 pub fn seal(key: &[u8; 32], value: &Value) -> Fingerprint {
-    let mut text = String::new();
+    let mut text = Vec::new();
     canonical(value, &mut text);
-    Fingerprint::keyed(key, text.as_bytes())
+    Fingerprint::keyed(key, &text)
 }
 
-fn canonical(value: &Value, out: &mut String) {
+fn canonical(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Object(members) => {
-            let mut keys: Vec<&String> = members.keys().collect();
-            keys.sort();
-            out.push('{');
-            for key in keys {
-                out.push_str(&Value::from(key.as_str()).to_string());
-                out.push(':');
-                canonical(&members[key], out);
-                out.push(',');
+            let mut members: Vec<(&String, &Value)> = members.iter().collect();
+            members.sort_by_key(|(key, _)| *key);
+            out.push(b'{');
+            for (key, value) in members {
+                scalar(key, out);
+                out.push(b':');
+                canonical(value, out);
+                out.push(b',');
             }
-            out.push('}');
+            out.push(b'}');
         }
         Value::Array(items) => {
-            out.push('[');
+            out.push(b'[');
             for item in items {
                 canonical(item, out);
-                out.push(',');
+                out.push(b',');
             }
-            out.push(']');
+            out.push(b']');
         }
-        scalar => out.push_str(&scalar.to_string()),
+        other => scalar(other, out),
     }
+}
+
+fn scalar(value: &impl Serialize, out: &mut Vec<u8>) {
+    // Neither a text nor a number can fail to be written, nor can a Vec.
+    let _ = serde_json::to_writer(out, value);
 }
 
 #[cfg(test)]

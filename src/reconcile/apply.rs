@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::merge;
 use super::transaction::{self, Access, After, Change, ClientLock, Done, Outcome, Rework, RunMeta};
 use crate::base::{Diagnostic, Fingerprint};
 use crate::clients::catalog;
@@ -93,6 +94,10 @@ struct Shared<'r, 'p>(&'r std::cell::RefCell<&'r mut Replan<'p>>);
 impl Rework for Shared<'_, '_> {
     fn rework(&mut self, file: usize, found: Option<&[u8]>) -> Result<Option<After>, Box<Diagnostic>> {
         self.0.borrow_mut().again(file, found)
+    }
+
+    fn merge(&mut self, file: usize, base: &[u8], one: &[u8], other: &[u8]) -> Option<Vec<u8>> {
+        merge::merge(self.0.borrow().files[file].wishes.format, base, one, other)
     }
 }
 

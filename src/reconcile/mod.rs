@@ -10,6 +10,7 @@ mod edits;
 mod examine;
 mod import;
 mod load;
+mod merge;
 pub mod observe;
 mod phrase;
 pub mod recover;

@@ -252,7 +252,7 @@ pub fn run(
     match result {
         Ok(()) => Ok(run.outcome),
         Err((problem, path)) => {
-            let undone = run.abort();
+            let undone = run.abort(rework);
             Err(Box::new(Failure { problem, path, undone }))
         }
     }
@@ -355,13 +355,17 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn abort(&mut self) -> Result<Undone, FileError> {
+    fn abort(&mut self, rework: &mut dyn Rework) -> Result<Undone, FileError> {
         let (system, store, lock) = (self.system, self.store, self.lock);
+        let mut undone = self.undo(None)?;
+        let mut works = std::mem::take(&mut self.works);
+        for work in &mut works {
+            self.give_back(work, rework)?;
+        }
         let mut owed = std::mem::take(&mut self.kept);
-        for (path, theirs) in self.works.iter().flat_map(Work::owed_contents) {
+        for (path, theirs) in works.iter().flat_map(Work::owed_contents) {
             owed.push((path.to_owned(), store.keep_object(system, theirs)?));
         }
-        let mut undone = self.undo(None)?;
         owed.retain(|stray| !undone.strays.contains(stray));
         undone.strays.append(&mut owed);
         recover::keep_strays(system, store, lock, self.header, &undone.strays)?;

@@ -26,6 +26,8 @@ pub(super) struct Work {
     tries: Vec<Try>,
     asides: Vec<Aside>,
     owed: Vec<Owed>,
+    /// Whether only what is owed is still to be done.
+    gives_up: bool,
 }
 
 /// A content that we put, or tried to put, in the file's place.
@@ -76,6 +78,7 @@ impl Work {
             tries: Vec::new(),
             asides: Vec::new(),
             owed: Vec::new(),
+            gives_up: false,
         }
     }
 
@@ -168,6 +171,25 @@ impl Run<'_> {
         Err(Problem::Contended { path: work.change.path.clone(), rounds: ROUNDS })
     }
 
+    /// Puts others' updates that were out of sight because of us back into a file that we gave up on:
+    /// who read it at that moment has written it without them since.
+    pub(super) fn give_back(&mut self, work: &mut Work, rework: &mut dyn Rework) -> Result<(), FileError> {
+        if work.owed.is_empty() {
+            return Ok(());
+        }
+        work.gives_up = true;
+        match self.bring(work, rework) {
+            Ok(()) => work.owed.clear(),
+            Err(Problem::File(error)) => return Err(error),
+            // The file never rests: what is owed is kept aside.
+            Err(_) => {}
+        }
+        for aside in &work.asides {
+            found(self.system.remove_file(&aside.temp)).at(&aside.temp, "remove")?;
+        }
+        Ok(())
+    }
+
     /// Reads again what came out, once it is quiet: what was written into it since is owed.
     fn settle(&mut self, work: &mut Work) -> Result<(), Problem> {
         for aside in &mut work.asides {
@@ -207,10 +229,13 @@ impl Run<'_> {
                 },
             };
         }
-        if under.as_deref().map(Fingerprint::of) == work.change.before {
+        if !work.gives_up && under.as_deref().map(Fingerprint::of) == work.change.before {
             return Ok((under, Some(work.change.after.clone())));
         }
-        let after = rework.rework(work.index, under.as_deref()).map_err(Problem::Refused)?;
+        let after = match work.gives_up {
+            true => None,
+            false => rework.rework(work.index, under.as_deref()).map_err(Problem::Refused)?,
+        };
         let after = match (after, &under) {
             (None, Some(bytes)) if under != seen.bytes => {
                 Some(After::Write { bytes: bytes.clone(), access: Access::Keep })
