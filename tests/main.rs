@@ -9,5 +9,6 @@ mod golden;
 mod manifest;
 mod probes;
 mod readme;
+mod stories;
 mod support;
 mod transaction;
