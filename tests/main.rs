@@ -1,6 +1,7 @@
 //! The one integration binary. Start at `support` for the sandbox every test runs in.
 #![allow(clippy::disallowed_methods, clippy::print_stdout)]
 
+mod canary;
 mod document;
 mod examples;
 mod external;

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::args::Global;
 use super::failure::Failure;
@@ -41,6 +41,11 @@ impl<'a> Session<'a> {
             }
             None => code,
         }
+    }
+
+    /// Takes this manifest unless the user named one.
+    pub fn use_manifest(&mut self, path: &Path) {
+        self.manifest.get_or_insert_with(|| path.to_owned());
     }
 
     /// The manifest's path: the flag, the environment, the working directory, the config directory.

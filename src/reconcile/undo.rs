@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::apply::{Site, ledger_file};
@@ -6,7 +7,7 @@ use super::observe::follow;
 use super::transaction::{self, Access, After, Change, Outcome, RunMeta};
 use crate::base::Fingerprint;
 use crate::plan::{Ledger, Plan};
-use crate::store::{BackedUp, Backup, Before, load_json, rfc3339};
+use crate::store::{BackedUp, Backup, Before, Store, load_json, rfc3339};
 use crate::system::{FileError, System};
 
 /// What was put back.
@@ -31,6 +32,26 @@ impl From<FileError> for RestoreError {
     fn from(error: FileError) -> Self {
         Self::File(error)
     }
+}
+
+/// The clients and client blocks that the files of a backup were about, before or after.
+///
+/// # Errors
+/// When the books cannot be read.
+pub fn clients_of(
+    store: &Store,
+    system: &dyn System,
+    backup: &Backup,
+) -> Result<BTreeSet<String>, FileError> {
+    let mut found = BTreeSet::new();
+    for name in ["ledger.json".to_owned(), format!("backups/{}.ledger", backup.id)] {
+        let ledger: Ledger = load_json(system, &store.path(&name), 1)?.unwrap_or_default();
+        let records =
+            backup.files.iter().filter_map(|file| ledger.files.get(&file.path.display().to_string()));
+        let targets = records.flat_map(|record| &record.targets);
+        found.extend(targets.flat_map(|(key, target)| [key.clone(), target.client.clone()]));
+    }
+    Ok(found)
 }
 
 /// Puts the files of a backup back as they were before that run, and the books with them.

@@ -26,8 +26,8 @@ fn every_json_document_says_its_version_and_stands_alone() {
     for home in [home(TEXT), applied(TEXT)] {
         for args in LOOKS {
             let ran = home.run(&[args, &["--format", "json"][..]].concat());
-            let document: Value =
-                serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{args:?}: {error}: {}{}", ran.out, ran.err));
+            let document: Value = serde_json::from_str(&ran.out)
+                .unwrap_or_else(|error| panic!("{args:?}: {error}: {}{}", ran.out, ran.err));
             assert_eq!(document["format_version"], 1, "{args:?}");
         }
         let ran = home.run(&["apply", "--yes", "--format", "json"]).exits(0);
@@ -57,9 +57,20 @@ fn an_apply_that_is_refused_still_reports_in_the_format_asked_for() {
 #[test]
 fn failures_leave_standard_output_alone() {
     let home = home("version: 1\nserverz: 1\n");
-    for args in [&["plan"][..], &["apply", "--yes"], &["status", "--format", "json"], &["undo", "--yes"], &["restore", "x", "--yes"]] {
+    for args in [
+        &["plan"][..],
+        &["apply", "--yes"],
+        &["status", "--format", "json"],
+        &["undo", "--yes"],
+        &["restore", "x", "--yes"],
+    ] {
         let ran = home.run(args);
-        assert!(ran.code != 0 && ran.out.is_empty() && !ran.err.is_empty(), "{args:?}: {} {}", ran.code, ran.out);
+        assert!(
+            ran.code != 0 && ran.out.is_empty() && !ran.err.is_empty(),
+            "{args:?}: {} {}",
+            ran.code,
+            ran.out
+        );
     }
 }
 
@@ -89,7 +100,13 @@ fn there_is_no_colour_outside_a_terminal() {
 #[test]
 fn wrong_usage_exits_with_64() {
     let home = home(TEXT);
-    for args in [&["frobnicate"][..], &["plan", "--frob"], &[], &["apply", "p", "--client", "x"], &["plan", "--format", "xml"]] {
+    for args in [
+        &["frobnicate"][..],
+        &["plan", "--frob"],
+        &[],
+        &["apply", "p", "--client", "x"],
+        &["plan", "--format", "xml"],
+    ] {
         let ran = home.run(args).exits(64);
         assert!(ran.out.is_empty() && !ran.err.is_empty(), "{args:?}");
     }
@@ -138,7 +155,7 @@ fn a_second_run_is_told_who_holds_the_lock() {
     file.lock().expect("free");
     for args in [&["apply", "--yes"][..], &["undo", "--yes"], &["backup"], &["fmt"]] {
         if args == ["fmt"] {
-            home.write("mcp.yaml", TEXT.replace("command: a", "command:   b"));
+            home.write("mcp.yaml", TEXT.replace("  a: {", "      a:   {"));
         }
         says(&home.run(args).exits(4), "locked");
     }
@@ -183,6 +200,7 @@ fn the_state_can_live_elsewhere() {
     let home = home(TEXT);
     home.run(&["apply", "--yes", "--state-dir", "books"]).exits(0);
     assert!(home.exists("books/ledger.json") && !home.exists(".local"));
-    let output = home.command(&["verify"]).env("MCPKEEL_STATE_DIR", home.path("books")).output().expect("runs");
+    let output =
+        home.command(&["verify"]).env("MCPKEEL_STATE_DIR", home.path("books")).output().expect("runs");
     Ran::from(output).exits(0);
 }

@@ -11,7 +11,10 @@ const CURSOR: &str = ".cursor/mcp.json";
 fn includes_add_servers_groups_and_clients() {
     let home = Sandbox::new();
     home.write("mcp.yaml", "version: 1\ninclude: [team/*.yaml]\nservers:\n  a: { command: a }\nclients:\n  cursor: { servers: [everyday] }\n");
-    home.write("team/one.yaml", "version: 1\nservers:\n  b: { command: '${manifest_dir}/run' }\ngroups:\n  everyday: [a, b]\n");
+    home.write(
+        "team/one.yaml",
+        "version: 1\nservers:\n  b: { command: '${manifest_dir}/run' }\ngroups:\n  everyday: [a, b]\n",
+    );
     home.write("team/two.yaml", "version: 1\nclients:\n  kiro: { servers: [b] }\n");
     apply(&home).exits(0);
     assert_eq!(names(&home, CURSOR, "mcpServers"), ["a", "b"]);
@@ -33,7 +36,7 @@ fn a_name_in_two_files_is_an_error_with_both_places() {
 #[test]
 fn variables_and_built_in_words_are_filled_in() {
     let home = applied(
-        "version: 1\nvars: { src: '${home}/src', deep: '${var:src}/x' }\nservers:\n  a:\n    command: a\n    args: ['${var:deep}', '${os}', '${user}', '$${kept}', '${manifest_dir}']\nclients:\n  claude-code: { servers: [a] }\n",
+        "version: 1\nvars: { src: '${home}/src', deep: '${var:src}/x' }\nservers:\n  a:\n    command: a\n    args: ['${var:deep}', '${os}', '${user}', '$${}', '${manifest_dir}']\nclients:\n  claude-code: { servers: [a] }\n",
     );
     let dir = home.home().display().to_string();
     let args = json_file(&home, ".claude.json")["mcpServers"]["a"]["args"].clone();
@@ -43,7 +46,9 @@ fn variables_and_built_in_words_are_filled_in() {
 
 #[test]
 fn a_literal_that_the_client_would_expand_is_refused_or_escaped() {
-    let home = home("version: 1\nservers:\n  a: { command: a, args: ['$${HOME}'] }\nclients:\n  claude-code: { servers: [a] }\n");
+    let home = home(
+        "version: 1\nservers:\n  a: { command: a, args: ['$${HOME}'] }\nclients:\n  claude-code: { servers: [a] }\n",
+    );
     let ran = apply(&home);
     if ran.code == 0 {
         assert_ne!(json_file(&home, ".claude.json")["mcpServers"]["a"]["args"][0], "${HOME}");
@@ -63,7 +68,13 @@ fn variables_work_in_paths() {
 
 #[test]
 fn conditions_decide_per_machine() {
-    let os = if cfg!(target_os = "macos") { "macos" } else if cfg!(windows) { "windows" } else { "linux" };
+    let os = if cfg!(target_os = "macos") {
+        "macos"
+    } else if cfg!(windows) {
+        "windows"
+    } else {
+        "linux"
+    };
     let other = if os == "linux" { "macos" } else { "linux" };
     let servers: String = [
         ("here", format!("os: {os}")),
@@ -130,7 +141,17 @@ fn an_invalid_manifest_says_everything_at_once_and_writes_nothing() {
     let home = home(
         "version: 1\nserverz: {}\nservers:\n  a: { comand: x }\n  b: { command: b, env: { T: '${secret:nope}' } }\nclients:\n  cursr: { servers: [a] }\n  kiro: { servers: [missing] }\n",
     );
-    for args in [&["apply", "--yes"][..], &["plan"], &["verify"], &["status"], &["validate"], &["adopt"], &["import"], &["diff"], &["backup"]] {
+    for args in [
+        &["apply", "--yes"][..],
+        &["plan"],
+        &["verify"],
+        &["status"],
+        &["validate"],
+        &["adopt"],
+        &["import"],
+        &["diff"],
+        &["backup"],
+    ] {
         let ran = home.run(args).exits(3);
         for word in ["serverz", "comand", "nope", "cursr", "missing"] {
             assert!(ran.err.contains(word), "{args:?} does not name {word}:\n{}", ran.err);
@@ -160,7 +181,9 @@ fn findings_are_there_for_programs_too() {
 
 #[test]
 fn what_cannot_be_honoured_yet_is_refused_and_not_narrowed() {
-    for server in ["package: { npm: x }", "source: { git: o/r, run: [x] }", "command: a, env: { T: '${secret:s}' }"] {
+    for server in
+        ["package: { npm: x }", "source: { git: o/r, run: [x] }", "command: a, env: { T: '${secret:s}' }"]
+    {
         let home = home(&format!(
             "version: 1\nsecrets: {{ s: {{ keyring: s }} }}\nservers:\n  a: {{ {server} }}\nclients:\n  cursor: {{ servers: [a] }}\n"
         ));
@@ -169,8 +192,9 @@ fn what_cannot_be_honoured_yet_is_refused_and_not_narrowed() {
         assert_eq!(steps(&home, &[]), ["cursor a blocked"]);
     }
     for block in ["delivery: exec", "delivery: gateway", "secrets: write"] {
-        let home =
-            home(&format!("version: 1\nservers:\n  a: {{ command: a }}\nclients:\n  cursor: {{ servers: [a], {block} }}\n"));
+        let home = home(&format!(
+            "version: 1\nservers:\n  a: {{ command: a }}\nclients:\n  cursor: {{ servers: [a], {block} }}\n"
+        ));
         says(&apply(&home).exits(6), "yet");
         assert!(!home.exists(CURSOR));
     }

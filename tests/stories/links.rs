@@ -106,7 +106,10 @@ fn an_unreadable_file_is_refused_and_the_others_go_on() {
 #[test]
 fn the_manifest_may_be_a_link_and_stays_one() {
     let home = Sandbox::new();
-    home.write("dotfiles/mcp.yaml", "version: 1\nservers:\n      a: {command: a}\nclients:\n  cursor: { servers: [a] }\n");
+    home.write(
+        "dotfiles/mcp.yaml",
+        "version: 1\nservers:\n      a: {command: a}\nclients:\n  cursor: { servers: [a] }\n",
+    );
     symlink("dotfiles/mcp.yaml", home.path("mcp.yaml")).expect("a link");
     home.run(&["fmt"]).exits(0);
     assert!(home.path("mcp.yaml").is_symlink());

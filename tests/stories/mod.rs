@@ -49,7 +49,8 @@ pub fn json_file(home: &Sandbox, path: &str) -> Value {
 #[track_caller]
 pub fn json_of(home: &Sandbox, args: &[&str]) -> Value {
     let ran = home.run(&[args, &["--format", "json"]].concat());
-    serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{args:?}: {error}\n{}\n{}", ran.out, ran.err))
+    serde_json::from_str(&ran.out)
+        .unwrap_or_else(|error| panic!("{args:?}: {error}\n{}\n{}", ran.out, ran.err))
 }
 
 /// Every step of the plan as `client server action`.

@@ -1,6 +1,6 @@
 //! From what clients have to a manifest: init, import, adopt, fmt.
 
-use super::{apply, applied, home, json_file, says, steps};
+use super::{applied, apply, home, json_file, says, steps};
 use crate::support::Sandbox;
 
 /// A home of somebody who has several clients already.
@@ -15,14 +15,23 @@ fn lived_in() -> Sandbox {
 }}"#,
     );
     home.write(".cursor/mcp.json", r#"{"mcpServers": {"time": {"command": "uvx", "args": ["mcp-server-time"]}, "files": {"command": "files", "autoApprove": ["read"]}}}"#);
-    home.write(".gemini/settings.json", "{\n  // mine\n  \"mcpServers\": {\"time\": {\"command\": \"other-time\"}},\n}\n".replace(",\n}", "\n}"));
+    home.write(
+        ".gemini/settings.json",
+        "{\n  // mine\n  \"mcpServers\": {\"time\": {\"command\": \"other-time\"}},\n}\n"
+            .replace(",\n}", "\n}"),
+    );
     home.write(".codex/config.toml", "[mcp_servers.time] # t\ncommand = \"uvx\"\nargs = [\"mcp-server-time\"]\n\n[mcp_servers.off]\ncommand = \"off\"\nenabled = false\n");
     home.write(".config/goose/config.yaml", "extensions:\n  time:\n    enabled: true\n    type: stdio\n    name: time\n    cmd: uvx\n    args: [mcp-server-time]\n  developer:\n    type: builtin\n    enabled: true\n    name: developer\n");
     home
 }
 
-const FILES: [&str; 5] =
-    [".claude.json", ".cursor/mcp.json", ".gemini/settings.json", ".codex/config.toml", ".config/goose/config.yaml"];
+const FILES: [&str; 5] = [
+    ".claude.json",
+    ".cursor/mcp.json",
+    ".gemini/settings.json",
+    ".codex/config.toml",
+    ".config/goose/config.yaml",
+];
 
 #[test]
 fn init_takes_over_what_several_clients_have() {
@@ -31,7 +40,10 @@ fn init_takes_over_what_several_clients_have() {
     let ran = home.run(&["init"]).exits(0);
     let manifest = home.read("mcp.yaml");
     for secret in ["ghp_Abcdefgh", "plainlooking1"] {
-        assert!(!manifest.contains(secret) && !ran.out.contains(secret) && !ran.err.contains(secret), "{manifest}");
+        assert!(
+            !manifest.contains(secret) && !ran.out.contains(secret) && !ran.err.contains(secret),
+            "{manifest}"
+        );
     }
     says(&ran, "conflict: `time` of Gemini CLI");
     says(&ran, "secret:");
@@ -39,16 +51,31 @@ fn init_takes_over_what_several_clients_have() {
     home.run(&["validate", "--strict"]).exits(0);
     assert_eq!(before, FILES.map(|file| home.read(file)), "no client's file was touched");
 
-    // All but the servers with secrets are in step, and become ours without a change.
+    // All but the servers with secrets are in step, and become ours; what a client's row adds to an
+    // entry is no conflict.
     let steps = steps(&home, &[]);
-    let action = |wanted: &str| steps.iter().find(|step| step.starts_with(wanted)).unwrap_or_else(|| panic!("{wanted}: {steps:?}"));
-    for step in ["claude-code time record", "cursor time record", "cursor files record", "codex time record", "codex off record", "goose time record"] {
+    let action = |wanted: &str| {
+        steps.iter().find(|step| step.starts_with(wanted)).unwrap_or_else(|| panic!("{wanted}: {steps:?}"))
+    };
+    for step in [
+        "claude-code time record",
+        "cursor time update",
+        "cursor files update",
+        "codex time record",
+        "codex off record",
+        "goose time update",
+    ] {
         assert!(steps.contains(&step.to_owned()), "{step} is not among {steps:?}");
     }
     assert!(action("claude-code github").ends_with("conflict"));
     assert!(action("claude-code web").ends_with("conflict"));
+    says(&home.run(&["plan"]), "already there but for type");
     apply(&home).exits(6);
-    assert_eq!(before, FILES.map(|file| home.read(file)));
+    for (file, before) in
+        FILES.iter().zip(&before).filter(|(file, _)| !file.contains("cursor") && !file.contains("goose"))
+    {
+        assert_eq!(home.read(file), *before);
+    }
 
     // Adopted, the values give way to references.
     home.run(&["apply", "--yes", "--adopt"]).exits(0);
@@ -173,6 +200,11 @@ fn texts_that_only_one_client_can_expand_stay_in_its_file() {
     home.run(&["verify"]).exits(0);
 }
 
+/// How an item is quoted is the codec's business.
+fn plain(text: &str) -> String {
+    text.replace(['"', '\''], "")
+}
+
 const COMMENTED: &str = "# mine
 version: 1
 vars: { src: '${home}/src' }
@@ -191,13 +223,17 @@ clients:
 #[test]
 fn adopt_writes_live_values_and_keeps_comments_and_references() {
     let home = applied(COMMENTED);
-    let live = home.read(".cursor/mcp.json").replace("\"first\"", "\"second\"").replace("\"info\"", "\"debug\"");
+    let live =
+        home.read(".cursor/mcp.json").replace("\"first\"", "\"second\"").replace("\"info\"", "\"debug\"");
     home.write(".cursor/mcp.json", &live);
     let dry = home.run(&["adopt", "--dry-run"]).exits(0);
     assert!(dry.out.contains("`a`"), "{}", dry.out);
     assert_eq!(home.read("mcp.yaml"), COMMENTED);
     home.run(&["adopt"]).exits(0);
-    assert_eq!(home.read("mcp.yaml"), COMMENTED.replace("first", "second").replace("LEVEL: info", "LEVEL: debug"));
+    assert_eq!(
+        plain(&home.read("mcp.yaml")),
+        plain(&COMMENTED.replace("first", "second").replace("LEVEL: info", "LEVEL: debug"))
+    );
     home.run(&["verify"]).exits(0);
     assert_eq!(home.read(".cursor/mcp.json"), live);
 }
@@ -209,7 +245,10 @@ fn adopt_takes_a_rotated_token_as_a_reference() {
     home.write(".cursor/mcp.json", home.read(".cursor/mcp.json").replace("oldvalue-111", "newvalue-222"));
     let ran = home.run(&["adopt"]).exits(0);
     let manifest = home.read("mcp.yaml");
-    assert!(!manifest.contains("oldvalue") && !manifest.contains("newvalue") && manifest.contains("${secret:"), "{manifest}");
+    assert!(
+        !manifest.contains("oldvalue") && !manifest.contains("newvalue") && manifest.contains("${secret:"),
+        "{manifest}"
+    );
     says(&ran, "environment variable");
     assert!(!ran.out.contains("newvalue") && !ran.err.contains("newvalue"));
 }
@@ -220,17 +259,24 @@ fn adopt_of_one_field_leaves_a_literal_next_to_it_alone() {
     let home = applied(text);
     home.write(".cursor/mcp.json", home.read(".cursor/mcp.json").replace("\"x\"", "\"y\""));
     home.run(&["adopt"]).exits(0);
-    assert_eq!(home.read("mcp.yaml"), text.replace("[x]", "[y]"));
+    assert_eq!(plain(&home.read("mcp.yaml")), plain(&text.replace("[x]", "[y]")));
 }
 
 #[test]
 fn adopt_takes_a_strangers_entry_into_the_manifest() {
-    let home = home("version: 1\nservers:\n  a: { command: a, args: [x] } # keep\nclients:\n  cursor: { servers: [a] }\n");
+    let home = home(
+        "version: 1\nservers:\n  a: { command: a, args: [x] } # keep\nclients:\n  cursor: { servers: [a] }\n",
+    );
     let live = r#"{"mcpServers": {"a": {"url": "https://example.com/mcp", "headers": {"X": "1"}}}}"#;
     home.write(".cursor/mcp.json", live);
     home.run(&["adopt"]).exits(0);
     let manifest = home.read("mcp.yaml");
-    assert!(manifest.contains("https://example.com/mcp") && !manifest.contains("command") && manifest.contains("# keep"), "{manifest}");
+    assert!(
+        manifest.contains("https://example.com/mcp")
+            && !manifest.contains("command")
+            && manifest.contains("# keep"),
+        "{manifest}"
+    );
     apply(&home).exits(0);
     home.run(&["verify"]).exits(0);
 }
@@ -246,7 +292,10 @@ fn a_deletion_by_hand_is_adopted_as_an_exception() {
     assert!(home.read("mcp.yaml").contains("except"), "{}", home.read("mcp.yaml"));
     home.run(&["verify"]).exits(0);
     apply(&home).exits(0);
-    assert_eq!(json_file(&home, ".kiro/settings/mcp.json")["mcpServers"].as_object().map(|map| map.len()), Some(2));
+    assert_eq!(
+        json_file(&home, ".kiro/settings/mcp.json")["mcpServers"].as_object().map(|map| map.len()),
+        Some(2)
+    );
 }
 
 #[test]
@@ -264,7 +313,10 @@ fn an_entry_that_cannot_be_understood_is_not_taken_for_a_deleted_one() {
 fn what_adopting_changes_in_other_clients_is_planned() {
     let text = "version: 1\nservers:\n  a: { command: a }\nclients:\n  cursor: { servers: [a], drift: adopt }\n  kiro: { servers: [a] }\n";
     let home = applied(text);
-    home.write(".cursor/mcp.json", home.read(".cursor/mcp.json").replace("\"command\": \"a\"", "\"command\": \"b\""));
+    home.write(
+        ".cursor/mcp.json",
+        home.read(".cursor/mcp.json").replace("\"command\": \"a\"", "\"command\": \"b\""),
+    );
     apply(&home).exits(0);
     assert_eq!(json_file(&home, ".kiro/settings/mcp.json")["mcpServers"]["a"]["command"], "b");
     home.run(&["verify"]).exits(0);

@@ -22,7 +22,8 @@ fn edit(home: &Sandbox, file: &str, from: &str, to: &str) {
 #[test]
 fn a_foreign_field_inside_our_entry_is_no_drift_and_survives_an_update() {
     let home = applied(&manifest(&["a"], "servers: [a]"));
-    let oauth = r#""command": "a", "autoApprove": ["x"], "timeout": 5, "oauth": {"clientId": "c", "scopes": ["s"]}"#;
+    let oauth =
+        r#""command": "a", "autoApprove": ["x"], "timeout": 5, "oauth": {"clientId": "c", "scopes": ["s"]}"#;
     edit(&home, CURSOR, r#""command": "a""#, oauth);
     let live = home.read(CURSOR);
     home.run(&["verify"]).exits(0);
@@ -89,7 +90,8 @@ fn adopted_conflicts_keep_the_strangers_other_fields() {
 
 #[test]
 fn adopting_a_stranger_who_lacks_one_of_our_fields_says_so() {
-    let home = home("version: 1\nservers:\n  a: { command: a, args: [x] }\nclients:\n  cursor: { servers: [a] }\n");
+    let home =
+        home("version: 1\nservers:\n  a: { command: a, args: [x] }\nclients:\n  cursor: { servers: [a] }\n");
     home.write(CURSOR, r#"{"mcpServers": {"a": {"type": "stdio", "command": "a"}}}"#);
     says(&home.run(&["plan", "--adopt"]), "was somebody else's");
 }
@@ -208,13 +210,19 @@ fn a_missing_manifest_or_include_prunes_nothing() {
 fn a_renamed_client_block_hands_its_entries_over() {
     let home = applied(&manifest(&["a", "b"], "servers: ['*']"));
     let live = home.read(CURSOR);
-    home.write("mcp.yaml", manifest(&["a", "b"], "client: cursor, servers: ['*']").replace("  cursor:", "  work:"));
+    home.write(
+        "mcp.yaml",
+        manifest(&["a", "b"], "client: cursor, servers: ['*']").replace("  cursor:", "  work:"),
+    );
     home.run(&["verify"]).exits(0);
     apply(&home).exits(0);
     assert_eq!(home.read(CURSOR), live);
     assert_eq!(steps(&home, &[]), ["work a keep", "work b keep"]);
     // They are the new block's now.
-    home.write("mcp.yaml", manifest(&["a"], "client: cursor, servers: ['*']").replace("  cursor:", "  work:"));
+    home.write(
+        "mcp.yaml",
+        manifest(&["a"], "client: cursor, servers: ['*']").replace("  cursor:", "  work:"),
+    );
     apply(&home).exits(0);
     assert_eq!(names(&home, CURSOR, "mcpServers"), ["a"]);
 }
@@ -236,7 +244,10 @@ fn only_one_client_is_touched_when_asked() {
     let text = "version: 1\nservers:\n  a: { command: a }\nclients:\n  cursor: { servers: [a] }\n  kiro: { servers: [a] }\n";
     let home = applied(text);
     let kiro = home.read(".kiro/settings/mcp.json");
-    home.write("mcp.yaml", "version: 1\nservers:\n  a: { command: b }\nclients:\n  cursor: { servers: [a] }\n");
+    home.write(
+        "mcp.yaml",
+        "version: 1\nservers:\n  a: { command: b }\nclients:\n  cursor: { servers: [a] }\n",
+    );
     home.run(&["apply", "--yes", "--client", "cursor"]).exits(0);
     assert_eq!(json_file(&home, CURSOR)["mcpServers"]["a"]["command"], "b");
     assert_eq!(home.read(".kiro/settings/mcp.json"), kiro);
@@ -279,7 +290,8 @@ fn a_blocked_remote_server_with_a_container_of_its_own_stays() {
 #[test]
 fn a_client_block_that_cannot_be_resolved_is_refused_and_keeps_its_entries() {
     let text = "version: 1\nservers:\n  a: { command: a, tools: { allow: ['get_*'] } }\nclients:\n  codex: { servers: [] }\n";
-    let home = applied(&text.replace("servers: []", "servers: [a]").replace(", tools: { allow: ['get_*'] }", ""));
+    let home =
+        applied(&text.replace("servers: []", "servers: [a]").replace(", tools: { allow: ['get_*'] }", ""));
     let live = home.read(".codex/config.toml");
     home.write("mcp.yaml", text.replace("servers: []", "servers: [a], tools: { a: { allow: ['*_x'] } }"));
     home.run(&["verify"]).exits(2);

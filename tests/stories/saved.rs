@@ -52,7 +52,9 @@ fn a_plan_is_stale_when_a_file_changed() {
 
 #[test]
 fn a_plan_is_stale_when_the_manifest_asks_for_something_else() {
-    for (from, to) in [("command: a", "command: b"), ("  kiro: { servers: [a] }\n", ""), ("kept-out-of-plans", "other")] {
+    for (from, to) in
+        [("command: a", "command: b"), ("  kiro: { servers: [a] }\n", ""), ("kept-out-of-plans", "other")]
+    {
         let home = planned();
         home.write("mcp.yaml", MANIFEST.replace(from, to));
         home.run(&["apply", "agreed.plan"]).exits(5);
@@ -73,7 +75,10 @@ fn a_plan_is_stale_when_another_apply_ran() {
     apply(&home).exits(0);
     home.run(&["undo", "--yes"]).exits(0);
     home.run(&["plan", "--out", "two.plan"]).exits(0);
-    home.write("other.yaml", "version: 1\nservers:\n  z: { command: z }\nclients:\n  zed: { servers: [z] }\n");
+    home.write(
+        "other.yaml",
+        "version: 1\nservers:\n  z: { command: z }\nclients:\n  zed: { servers: [z] }\n",
+    );
     home.run(&["-f", "other.yaml", "apply", "--yes"]).exits(0);
     home.run(&["apply", "two.plan"]).exits(5);
 }

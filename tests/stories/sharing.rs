@@ -77,7 +77,12 @@ fn an_editors_settings_hold_several_clients_and_keep_their_comments() {
     home.write(settings, before);
     apply(&home).exits(0);
     let after = home.read(settings);
-    assert!(after.contains("// how I like it") && after.contains("zencoder.mcpServers") && after.contains("other.servers"), "{after}");
+    assert!(
+        after.contains("// how I like it")
+            && after.contains("zencoder.mcpServers")
+            && after.contains("other.servers"),
+        "{after}"
+    );
     home.run(&["verify"]).exits(0);
     home.write("mcp.yaml", "version: 1\nclients:\n  zencoder: { servers: [] }\n");
     home.run(&["apply", "--yes", "--allow-prune"]).exits(0);
@@ -99,7 +104,8 @@ fn the_order_of_the_blocks_does_not_decide_whose_file_it_is() {
         return;
     }
     let text = |first: &str, second: &str| {
-        let block = |name: &str| format!("  {name}: {{ client: cursor, path: ~/{name}.json, servers: [{name}] }}\n");
+        let block =
+            |name: &str| format!("  {name}: {{ client: cursor, path: ~/{name}.json, servers: [{name}] }}\n");
         format!(
             "version: 1\nservers:\n  a: {{ command: a }}\n  b: {{ command: b }}\nclients:\n{}{}",
             block(first),

@@ -43,7 +43,9 @@ fn a_server_switched_off_is_taken_out_where_the_client_has_no_switch() {
 
 #[test]
 fn switching_off_never_takes_out_a_strangers_entry() {
-    let home = home("version: 1\nservers:\n  a: { command: a, enabled: false }\nclients:\n  cursor: { servers: [a] }\n");
+    let home = home(
+        "version: 1\nservers:\n  a: { command: a, enabled: false }\nclients:\n  cursor: { servers: [a] }\n",
+    );
     let live = r#"{"mcpServers": {"a": {"command": "theirs"}}}"#;
     home.write(".cursor/mcp.json", live);
     apply(&home).exits(0);
@@ -80,7 +82,10 @@ fn tools_are_hidden_in_the_clients_own_words() {
     let text = "version: 1\nservers:\n  a: { command: a, tools: { deny: [rm] } }\nclients:\n  codex: { servers: [a], tools: { a: { allow: [get, rm] } } }\n";
     let home = applied(text);
     let file = home.read(".codex/config.toml");
-    assert!(file.contains("enabled_tools = [\"get\"") && file.contains("disabled_tools = [\"rm\"]"), "{file}");
+    assert!(
+        file.contains("enabled_tools = [\"get\"") && file.contains("disabled_tools = [\"rm\"]"),
+        "{file}"
+    );
     home.run(&["verify"]).exits(0);
 }
 
@@ -91,7 +96,11 @@ fn a_filter_that_a_client_cannot_express_blocks_the_entry_and_says_what_would_do
             "version: 1\nservers:\n  a: {{ command: a, tools: {{ {filter} }} }}\n  b: {{ command: b }}\nclients:\n  cursor: {{ servers: ['*'] }}\n"
         ));
         says(&apply(&home).exits(6), "delivery: exec");
-        assert_eq!(names(&home, ".cursor/mcp.json", "mcpServers"), ["b"], "never the server without its filter");
+        assert_eq!(
+            names(&home, ".cursor/mcp.json", "mcpServers"),
+            ["b"],
+            "never the server without its filter"
+        );
     }
 }
 

@@ -58,8 +58,11 @@ impl Row<'_> {
     #[track_caller]
     fn plans(&self, action: &str) {
         let steps = steps(&self.home, &[]);
-        let ours: Vec<&str> =
-            steps.iter().filter(|step| step.contains(" time ")).map(|step| step.rsplit(' ').next().expect("an action")).collect();
+        let ours: Vec<&str> = steps
+            .iter()
+            .filter(|step| step.contains(" time "))
+            .map(|step| step.rsplit(' ').next().expect("an action"))
+            .collect();
         assert_eq!(ours, [action], "{} under {}", self.client.id, self.policy);
     }
 
@@ -161,7 +164,8 @@ fn there_already_as_wanted_becomes_ours_without_a_change() {
 fn a_strangers_entry_is_a_conflict_until_adopted() {
     each(false, |row| {
         row.by_hand(row.client.strange);
-        row.home.write("mcp.yaml", manifest(row.client.id, row.policy, "first").replace("[time, two]", "[time]"));
+        row.home
+            .write("mcp.yaml", manifest(row.client.id, row.policy, "first").replace("[time, two]", "[time]"));
         row.plans("conflict");
         row.home.run(&["plan", "--exit-code"]).exits(2);
         let ran = row.applies(6);
