@@ -111,7 +111,10 @@ impl<'a> Session<'a> {
             notes.iter().cloned().partition(|note| note.severity == Severity::Note);
         if !problems.is_empty() {
             let text = super::diagnostics::text(&problems, self.out.colors_errors());
-            self.out.say(text.trim_end());
+            match problems.iter().any(Diagnostic::is_error) {
+                true => self.out.complain(text.trim_end()),
+                false => self.out.say(text.trim_end()),
+            }
         }
         for note in notes {
             self.out.say(format!("note: {}", note.message));

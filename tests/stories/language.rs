@@ -94,7 +94,7 @@ fn conditions_decide_per_machine() {
         "version: 1\nservers:\n{servers}clients:\n  cursor: {{ servers: ['*'] }}\n  kiro: {{ servers: ['*'], when: {{ os: {other} }} }}\n"
     ));
     let mut command = home.command(&["apply", "--yes"]);
-    assert!(command.env("WORK", "yes").status().expect("runs").success());
+    assert!(command.env("WORK", "yes").output().expect("runs").status.success());
     assert_eq!(names(&home, CURSOR, "mcpServers"), ["here", "host", "user", "set", "value"]);
     assert!(!home.exists(".kiro"));
 }

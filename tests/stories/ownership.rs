@@ -59,6 +59,30 @@ fn a_field_that_the_manifest_gives_up_goes_and_others_stay() {
 }
 
 #[test]
+fn how_a_server_is_started_is_ours_even_where_the_manifest_says_nothing() {
+    let home = applied(&manifest(&["a"], "servers: [a]"));
+    let ours = home.read(CURSOR);
+    for (field, harmless) in [
+        (r#""env": {"NODE_OPTIONS": "x"}"#, false),
+        (r#""args": ["--evil"]"#, false),
+        (r#""args": []"#, true),
+    ] {
+        home.write(CURSOR, ours.replace(r#""command": "a""#, &format!(r#""command": "a", {field}"#)));
+        home.run(&["verify"]).exits(if harmless { 0 } else { 2 });
+        apply(&home).exits(0);
+        assert_eq!(json_file(&home, CURSOR)["mcpServers"]["a"].get("env"), None);
+        assert!(!home.read(CURSOR).contains("evil"));
+    }
+    // Nor does a stranger with more to say pass for ours.
+    let stranger = Sandbox::new();
+    stranger.write("mcp.yaml", manifest(&["a"], "servers: [a]"));
+    let live = r#"{"mcpServers": {"a": {"type": "stdio", "command": "a", "env": {"X": "1"}}}}"#;
+    stranger.write(CURSOR, live);
+    says(&apply(&stranger).exits(6), "differs in env");
+    assert_eq!(stranger.read(CURSOR), live);
+}
+
+#[test]
 fn one_conflict_does_not_keep_the_others_from_being_written() {
     let home = home(&manifest(&["a", "b"], "servers: [a, b]"));
     home.write(CURSOR, r#"{"mcpServers": {"a": {"command": "theirs"}}}"#);
@@ -295,6 +319,6 @@ fn a_client_block_that_cannot_be_resolved_is_refused_and_keeps_its_entries() {
     let live = home.read(".codex/config.toml");
     home.write("mcp.yaml", text.replace("servers: []", "servers: [a], tools: { a: { allow: ['*_x'] } }"));
     home.run(&["verify"]).exits(2);
-    says(&home.run(&["apply", "--yes"]).exits(6), "cannot be combined");
+    says(&home.run(&["apply", "--yes", "--quiet"]).exits(6), "cannot be combined");
     assert_eq!(home.read(".codex/config.toml"), live);
 }
