@@ -9,6 +9,8 @@
 //! a part it measures. The last does little by itself, because a child's peak memory cannot be less
 //! than that of the process which started it.
 
+#![allow(clippy::disallowed_methods, reason = "a bench starts programs and reads the clock")]
+
 use std::fs;
 use std::hint::black_box;
 use std::io::Write as _;

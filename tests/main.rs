@@ -1,6 +1,7 @@
 //! The one integration binary. Start at `support` for the sandbox every test runs in.
 #![allow(clippy::disallowed_methods)]
 
+mod canary;
 mod crash;
 mod document;
 mod examples;
@@ -11,5 +12,6 @@ mod manifest;
 mod probes;
 mod race;
 mod readme;
+mod stories;
 mod support;
 mod transaction;

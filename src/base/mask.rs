@@ -3,6 +3,8 @@
 //! Invariant: hiding errs on the side of too much; deciding that a value *is* a secret
 //! ([`looks_secret`]) errs on the side of too little, because users act on it.
 
+use std::ops::Range;
+
 use serde_json::Value;
 
 /// What stands in place of a hidden value.
@@ -129,6 +131,62 @@ pub fn strip_scheme(text: &str) -> &str {
     text
 }
 
+/// The parts of a value that look like secrets, each with the name it goes by: the whole value under
+/// a secret-sounding name, a token, what follows `--token=`, `API_KEY=` or `Authorization: `, and in an
+/// address the password and the parameters with such names.
+pub fn secret_parts(key: &str, text: &str) -> Vec<(String, Range<usize>)> {
+    if let Some((scheme, rest)) = text.split_once("://")
+        && !scheme.contains(|c: char| c.is_whitespace() || matches!(c, '=' | ':'))
+    {
+        return parts_of_address(text.len() - rest.len(), rest);
+    }
+    if looks_secret(key, text) {
+        let bare = strip_scheme(text);
+        let start = bare.as_ptr() as usize - text.as_ptr() as usize;
+        return vec![(key.to_owned(), start..start + bare.len())];
+    }
+    let is_name = |name: &str| {
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
+    };
+    let pairs = [text.split_once('='), text.split_once(": "), text.split_once(':')];
+    let named = pairs.into_iter().flatten().filter(|(name, _)| is_name(name));
+    for (name, value) in named {
+        let offset = text.len() - value.len();
+        let parts = secret_parts(name, value);
+        if !parts.is_empty() {
+            return parts
+                .into_iter()
+                .map(|(name, range)| (name, range.start + offset..range.end + offset))
+                .collect();
+        }
+    }
+    Vec::new()
+}
+
+/// In what follows `://`, which begins at `offset`.
+fn parts_of_address(offset: usize, rest: &str) -> Vec<(String, Range<usize>)> {
+    let mut found = Vec::new();
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if let Some((login, _)) = authority.rsplit_once('@')
+        && let Some((_, password)) = login.split_once(':')
+        && !password.is_empty()
+        && !is_reference(password)
+    {
+        let start = offset + login.len() - password.len();
+        found.push(("password".to_owned(), start..start + password.len()));
+    }
+    let query = rest.split('#').next().and_then(|rest| rest.split_once('?')).map_or("", |(_, query)| query);
+    for pair in query.split('&') {
+        if let Some((name, value)) = pair.split_once('=')
+            && looks_secret(name, value)
+        {
+            let start = offset + (value.as_ptr() as usize - rest.as_ptr() as usize);
+            found.push((name.to_owned(), start..start + value.len()));
+        }
+    }
+    found
+}
+
 fn has_token_prefix(text: &str) -> bool {
     PREFIXES
         .iter()
@@ -202,6 +260,9 @@ impl Masker {
                         && !is_reference(secret)
                 }) {
                     self.values.push(secret.to_owned());
+                } else {
+                    let parts = secret_parts(key, text).into_iter();
+                    self.values.extend(parts.map(|(_, range)| text[range].to_owned()));
                 }
             }
             Value::Array(items) => {
@@ -229,8 +290,52 @@ impl Masker {
                 }
             }
         }
-        hide_tokens(&text)
+        hide_tokens(&hide_assigned(&text))
     }
+}
+
+/// Hides what follows a secret-sounding name and `:` or `=`, wherever it stands: entries that were
+/// commented out are no values that could be learned.
+fn hide_assigned(text: &str) -> String {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let mut out = String::with_capacity(text.len());
+    let mut done = 0;
+    for (at, _) in text.match_indices([':', '=']) {
+        if at < done {
+            continue;
+        }
+        let before = text[..at].trim_end_matches(['"', '\'', ' ']);
+        let name = before.rsplit(|c| !is_name(c)).next().unwrap_or_default();
+        if !is_secret_name(name) {
+            continue;
+        }
+        let rest = text[at + 1..].trim_start();
+        let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''));
+        let value = match quote {
+            Some(quote) => rest[1..].split(quote).next().unwrap_or_default(),
+            None => rest.split([',', '}', ']', ';', '#']).next().unwrap_or_default().trim_end(),
+        };
+        let bare = strip_scheme(value);
+        // An unquoted value ends with its word; a quoted one may be a passphrase.
+        let bare = if quote.is_some() { bare } else { bare.split_whitespace().next().unwrap_or_default() };
+        let is_plain = bare.len() < 4
+            || is_reference(bare)
+            || bare.contains(HIDDEN)
+            || bare.starts_with("${")
+            || bare.starts_with(['{', '[', '"', '\''])
+            || bare.chars().all(|c| c.is_ascii_digit())
+            || is_word(bare)
+            || is_path(bare);
+        if is_plain {
+            continue;
+        }
+        let start = bare.as_ptr() as usize - text.as_ptr() as usize;
+        out.push_str(&text[done..start]);
+        out.push_str(HIDDEN);
+        done = start + bare.len();
+    }
+    out.push_str(&text[done..]);
+    out
 }
 
 fn json_escaped(text: &str) -> String {
@@ -276,6 +381,43 @@ mod tests {
             ("bearer_token_env_var", "DOCS_TOKEN", false),
         ] {
             assert_eq!(looks_secret(key, text), secret, "{key}: {text}");
+        }
+    }
+
+    #[test]
+    fn finds_secrets_inside_values() {
+        for (key, text, parts) in [
+            ("", "--api-key=hushhush-1", vec!["hushhush-1"]),
+            ("--token", "hushhush-2", vec!["hushhush-2"]),
+            ("--header", "Authorization: Bearer hushhush3", vec!["hushhush3"]),
+            ("", "Authorization:Bearer hushhush3", vec!["hushhush3"]),
+            ("-e", "SERVICE_TOKEN=hushhush4", vec!["hushhush4"]),
+            ("url", "https://x.com/mcp?api_key=hushhush5&mode=ro", vec!["hushhush5"]),
+            ("DATABASE_URL", "postgres://me:hushhush6@db/x", vec!["hushhush6"]),
+            ("", "DSN=postgres://me:hushhush6@db/x", vec!["hushhush6"]),
+            ("", "https://example.com:8080/path", vec![]),
+            ("", "postgres://me:${env:PW}@db", vec![]),
+            ("", "mode=readonly", vec![]),
+            ("", "C:\\tools\\x.exe", vec![]),
+        ] {
+            let found: Vec<&str> =
+                secret_parts(key, text).into_iter().map(|(_, range)| &text[range]).collect();
+            assert_eq!(found, parts, "{key} {text}");
+        }
+    }
+
+    #[test]
+    fn hides_values_of_entries_that_were_commented_out() {
+        let shown = Masker::default()
+            .hide("  // \"API_TOKEN\": \"hushhush\", \"level\": \"info\" # token = hush-hush2 and so on");
+        assert!(!shown.contains("hush") && shown.contains("info") && shown.contains("and so on"), "{shown}");
+        for kept in [
+            "\"token\": {",
+            "\"max_tokens\": 40000,",
+            "key: ${env:KEY}",
+            "bearer_token_env_var = \"DOCS_TOKEN\"",
+        ] {
+            assert_eq!(Masker::default().hide(kept), kept);
         }
     }
 

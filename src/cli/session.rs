@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::args::Global;
 use super::failure::Failure;
@@ -41,6 +41,11 @@ impl<'a> Session<'a> {
             }
             None => code,
         }
+    }
+
+    /// Takes this manifest unless the user named one.
+    pub fn use_manifest(&mut self, path: &Path) {
+        self.manifest.get_or_insert_with(|| path.to_owned());
     }
 
     /// The manifest's path: the flag, the environment, the working directory, the config directory.
@@ -106,7 +111,10 @@ impl<'a> Session<'a> {
             notes.iter().cloned().partition(|note| note.severity == Severity::Note);
         if !problems.is_empty() {
             let text = super::diagnostics::text(&problems, self.out.colors_errors());
-            self.out.say(text.trim_end());
+            match problems.iter().any(Diagnostic::is_error) {
+                true => self.out.complain(text.trim_end()),
+                false => self.out.say(text.trim_end()),
+            }
         }
         for note in notes {
             self.out.say(format!("note: {}", note.message));

@@ -129,7 +129,10 @@ pub fn closing(plan: &Plan, next: &str) -> String {
         let next = if plan.counts().record > 0 { next } else { String::new() };
         format!("In sync: {said}.{next}")
     } else {
-        format!("Nothing can be changed: {said}.")
+        match plan.counts() == Counts::default() {
+            true => "Nothing can be changed; the problems are listed above.".to_owned(),
+            false => format!("Nothing can be changed: {said}."),
+        }
     }
 }
 

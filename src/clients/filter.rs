@@ -36,6 +36,10 @@ impl Filter {
         let usable = |names: &[String], place: bool| {
             names.is_empty() || place && (places.patterns || are_literal(names))
         };
+        let can_say_none = places.patterns && can_deny;
+        if self.deny.iter().any(|pattern| pattern == "*") && !can_say_none {
+            return Err(Unfiltered::Nothing);
+        }
         if usable(&self.allow, can_allow) && usable(&self.deny, can_deny) {
             return Ok(self.clone());
         }

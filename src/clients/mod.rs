@@ -139,6 +139,18 @@ impl Client {
         self.kept(launch).is_some()
     }
 
+    /// The filter as it stands in this client's file; none if it cannot be said there.
+    pub fn says(&self, launch: &Launch, tools: &Filter) -> Option<Filter> {
+        tools.fit(&self.kept(launch)?.filters).ok()
+    }
+
+    /// Whether a member of an entry says how the server is started or reached.
+    pub fn is_launch(&self, member: &str) -> bool {
+        let kept = [&self.stdio, &self.http, &self.sse].into_iter().flatten();
+        let is_token = |slot: &Slot| matches!(slot, Slot::Token(token) if token.is_launch());
+        kept.flat_map(|kept| &kept.shape.leaves).any(|leaf| leaf.top == member && is_token(&leaf.slot))
+    }
+
     /// The containers of servers in its file: where, and the identifying member if it is a list.
     pub fn containers(&self, place: &Place) -> Vec<(Pointer, Option<String>)> {
         let mut containers = vec![(place.root.clone(), place.list.clone())];

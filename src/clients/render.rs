@@ -21,12 +21,15 @@ pub struct Rendered {
     pub fields: IndexMap<Pointer, Value>,
     /// Values elsewhere in the file.
     pub sides: Vec<Side>,
+    /// Fields of which only the row has an opinion: constants, names, and what is empty. An entry that
+    /// lacks them says nothing else than one that has them.
+    pub made: Vec<Pointer>,
+    /// Fields that say how the server is reached and that it does not need: they must be empty.
+    pub empty: Vec<Pointer>,
     /// Values that would contradict what was asked: where the file holds exactly this, it must go.
     pub against: Vec<Side>,
     /// Fields of `fields` that mean the same when the file leaves them out.
     pub implied: Vec<Pointer>,
-    /// Fields that the server has nothing for: where the file has something, it is another server.
-    pub vacant: Vec<Pointer>,
     /// Whether the server is switched off and the client has no switch, so that no entry is written.
     pub omitted: bool,
     /// What the client cannot do as asked. With an error among them nothing may be written.
@@ -67,9 +70,10 @@ impl Client {
             entry: place.root.key(&wanted.name),
             fields: IndexMap::new(),
             sides: Vec::new(),
+            made: Vec::new(),
+            empty: Vec::new(),
             against: Vec::new(),
             implied: Vec::new(),
-            vacant: Vec::new(),
             omitted: false,
             problems: Vec::new(),
         };
@@ -96,6 +100,7 @@ impl Client {
         writer.switch();
         writer.filter();
         writer.extra();
+        writer.empty();
         writer.out
     }
 
@@ -159,16 +164,32 @@ impl Writer<'_> {
                 Slot::Fixed(value) => Some(value.clone()),
                 Slot::Token(token) => launched.take(*token).or_else(|| leaf.always.then(|| token.nothing())),
             };
-            match (value, &leaf.slot) {
-                (Some(value), _) => {
-                    self.out.fields.insert(leaf.at.clone(), value);
+            if let Some(value) = value {
+                if !matches!(leaf.slot, Slot::Token(token) if token.is_launch()) || is_hollow(&value) {
+                    self.out.made.push(leaf.at.clone());
                 }
-                (None, Slot::Token(token)) if token.decides_launch() => self.out.vacant.push(leaf.at.clone()),
-                (None, _) => {}
+                self.out.fields.insert(leaf.at.clone(), value);
             }
         }
         self.drop_empty_groups();
         self.out.fields.extend(launched.special);
+    }
+
+    /// What an entry in the same container could say about the launch, and this one does not.
+    fn empty(&mut self) {
+        let all = [&self.client.stdio, &self.client.http, &self.client.sse].into_iter().flatten();
+        let here = all.filter(|kept| kept.elsewhere == self.kept.elsewhere);
+        let leaves = here.flat_map(|kept| &kept.shape.leaves);
+        let launch = leaves.filter(|leaf| matches!(leaf.slot, Slot::Token(token) if token.is_launch()));
+        let rules = self.client.row().variables.as_ref();
+        let special = rules.map(|rules| [&rules.pass_names, &rules.header_names, &rules.bearer_name]);
+        let places = launch.map(|leaf| &leaf.at).chain(special.into_iter().flatten().flatten());
+        for at in places {
+            let is_said = self.out.fields.keys().any(|field| field.is_within(at) || at.is_within(field));
+            if !is_said && !self.out.empty.contains(at) {
+                self.out.empty.push(at.clone());
+            }
+        }
     }
 
     fn local(
@@ -484,7 +505,21 @@ impl Launched {
     }
 }
 
+fn is_hollow(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::String(text) => text.is_empty(),
+        _ => false,
+    }
+}
+
 impl Token {
+    /// Whether it says how the server is started or reached.
+    pub(super) fn is_launch(self) -> bool {
+        !matches!(self, Self::Name | Self::Description)
+    }
+
     /// What is written when there is nothing to write.
     fn nothing(self) -> Value {
         match self {

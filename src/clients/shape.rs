@@ -48,13 +48,6 @@ pub(super) enum Token {
     Bearer,
 }
 
-impl Token {
-    /// Whether a value here makes it another server: one that starts or is reached in another way.
-    pub(super) fn decides_launch(self) -> bool {
-        !matches!(self, Self::Name | Self::Description)
-    }
-}
-
 const LOCAL: [(&str, Token); 7] = [
     ("{name}", Token::Name),
     ("{command}", Token::Command),

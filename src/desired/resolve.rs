@@ -262,13 +262,18 @@ fn combine(
         (false, false) => {
             let passes = |name: &String, filter: &[String]| filter.iter().any(|p| Glob::new(p).matches(name));
             let literal = |names: &[String]| names.iter().all(|name| Glob::new(name).is_literal());
-            if literal(&client.allow) {
+            let both: Vec<String> = if literal(&client.allow) {
                 client.allow.iter().filter(|name| passes(name, &server.allow)).cloned().collect()
             } else if literal(&server.allow) {
                 server.allow.iter().filter(|name| passes(name, &client.allow)).cloned().collect()
             } else {
                 return None;
+            };
+            if both.is_empty() {
+                // An empty list would mean all of them.
+                return Some(model::ToolFilter { allow: both, deny: vec!["*".to_owned()] });
             }
+            both
         }
     };
     let deny: IndexSet<String> = server.deny.iter().chain(&client.deny).cloned().collect();
@@ -319,6 +324,7 @@ mod tests {
         );
         assert_eq!(combined(filter(&[], &[]), filter(&["a*"], &[])), Some(filter(&["a*"], &[])));
         assert_eq!(combined(filter(&["a*"], &[]), filter(&["b*"], &[])), None);
+        assert_eq!(combined(filter(&["a"], &[]), filter(&["b"], &[])), Some(filter(&[], &["*"])));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::{Chosen, Machine, Target, Unit};
 use crate::base::{Diagnostic, Pointer, Step};
 use crate::clients::{Filter, Launch, Place, Text, Wanted};
 use crate::document::Format;
-use crate::manifest::model::{Delivery, Drift, Transport, Unmanaged};
+use crate::manifest::model::{Delivery, Drift, Server, Transport, Unmanaged};
 
 /// What one client block wants to stand in its file: the desired side of a plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,12 +47,14 @@ pub struct Entry {
     /// Every value we answer for elsewhere in the file, by its place in the document (a name in a
     /// list of disabled servers).
     pub sides: IndexMap<Pointer, Value>,
+    /// Those of the fields of which only the client's row has an opinion (`type: stdio`, `args: []`).
+    pub made: Vec<Pointer>,
+    /// Fields of the entry that must be empty: how the server is reached is the manifest's to say.
+    pub empty: Vec<Pointer>,
     /// Values that would contradict the entry: where the document holds exactly this, it must go.
     pub against: IndexMap<Pointer, Value>,
     /// Fields of the entry that mean the same when the document leaves them out.
     pub implied: Vec<Pointer>,
-    /// Fields of the entry that must be empty: arguments, variables or headers of another server.
-    pub vacant: Vec<Pointer>,
     /// Whether the entry outlives its block in the manifest.
     pub protect: bool,
     /// Why it cannot be written; the live entry is then left as it is.
@@ -101,9 +103,10 @@ fn entry(
         at: usual_place(&chosen.name, place),
         fields: IndexMap::new(),
         sides: IndexMap::new(),
+        made: Vec::new(),
+        empty: Vec::new(),
         against: IndexMap::new(),
         implied: Vec::new(),
-        vacant: Vec::new(),
         protect: chosen.server.protect,
         blocked: None,
         omitted: false,
@@ -137,8 +140,9 @@ fn entry(
     made.at = rendered.entry;
     made.fields = rendered.fields;
     made.sides.extend(rendered.sides.into_iter().map(|side| (side.at, side.value)));
+    made.made = rendered.made;
+    made.empty = rendered.empty;
     made.implied = rendered.implied;
-    made.vacant = rendered.vacant;
     made.against.extend(rendered.against.into_iter().map(|side| (side.at, side.value)));
     made
 }
@@ -199,20 +203,43 @@ pub fn launch(
     if server.source.is_some() {
         return Err(not_yet("comes from a `source`", "build it by hand and name the command that runs it"));
     }
+    reach(server, units, unit, machine).map_err(|why| match why {
+        Unreachable::Secret(secret) => not_yet(
+            &format!("needs the secret `{secret}` at launch"),
+            &format!(
+                "keep the secret in the environment for now: `secrets: {{ {secret}: {{ env: NAME }} }}`"
+            ),
+        ),
+        Unreachable::Path(problem) => *problem,
+    })
+}
+
+/// Why it cannot be said how a server is started or reached.
+#[derive(Debug)]
+pub enum Unreachable {
+    /// A secret that only a launch can resolve.
+    Secret(String),
+    /// A directory that cannot be worked out.
+    Path(Box<Diagnostic>),
+}
+
+/// How a server with a `command` or a `url` is started or reached, its variables filled in.
+///
+/// # Errors
+/// What of it cannot be filled in.
+pub fn reach(
+    server: &Server,
+    units: &[Unit],
+    unit: usize,
+    machine: &Machine<'_>,
+) -> Result<Launch, Unreachable> {
     let fill = |text: &str| {
-        fill(text, units, unit, machine).map_err(|Needs::Secret(secret)| {
-            not_yet(
-                &format!("needs the secret `{secret}` at launch"),
-                &format!(
-                    "keep the secret in the environment for now: `secrets: {{ {secret}: {{ env: NAME }} }}`"
-                ),
-            )
-        })
+        fill(text, units, unit, machine).map_err(|Needs::Secret(secret)| Unreachable::Secret(secret))
     };
     let pairs = |map: &IndexMap<String, crate::manifest::model::Scalar>| {
         map.iter()
             .map(|(key, text)| Ok((key.clone(), fill(&text.0)?)))
-            .collect::<Result<Vec<_>, Diagnostic>>()
+            .collect::<Result<Vec<_>, Unreachable>>()
     };
     if let Some(url) = &server.url {
         let (url, headers) = (fill(url)?, pairs(&server.headers)?);
@@ -228,7 +255,7 @@ pub fn launch(
         cwd: match &server.cwd {
             Some(cwd) => {
                 let path = super::text::path(cwd, units, unit, machine);
-                Some(Text::from(path.map_err(|problem| *problem)?.display().to_string()))
+                Some(Text::from(path.map_err(Unreachable::Path)?.display().to_string()))
             }
             None => None,
         },

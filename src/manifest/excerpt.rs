@@ -33,9 +33,11 @@ pub fn of(text: &str, tree: &Tree, line: Range<usize>, column: usize) -> String 
             hide(tree.span(id));
         }
     }
-    if !tree.complete {
-        for range in by_look(shown) {
-            hide(line.start + range.start..line.start + range.end);
+    // Comments are in no tree; what stands behind a `#` inside a text may be hidden as well.
+    let unread = if tree.complete { shown.find('#') } else { Some(0) };
+    if let Some(start) = unread {
+        for range in by_look(&shown[start..]) {
+            hide(line.start + start + range.start..line.start + start + range.end);
         }
     }
     for (at, word) in words(shown) {

@@ -24,6 +24,8 @@ pub struct Facts {
     pub recorded: bool,
     /// Whether L = D in every field that is ours.
     pub live_is_desired: bool,
+    /// Whether L says nothing else than D, but lacks what the client's row adds to it.
+    pub live_is_incomplete: bool,
     /// Whether L = B in every field that is ours.
     pub live_is_recorded: bool,
     /// Whether B = D.
@@ -135,6 +137,7 @@ pub fn decide(facts: Facts, drift: Drift, unmanaged: Unmanaged, adopt_conflicts:
                 Action::Record
             }
         }
+        (Want::Yes, true, false) if facts.live_is_incomplete => Action::Update,
         (Want::Yes, true, false) if adopt_conflicts || unmanaged == Unmanaged::Adopt => Action::Update,
         (Want::Yes, true, false) => Action::Conflict,
         (Want::Yes, true, true) if facts.live_is_recorded => Action::Update,
@@ -158,7 +161,17 @@ mod tests {
     fn facts(want: Want, bits: [u8; 5]) -> Facts {
         let [live, recorded, live_is_desired, live_is_recorded, recorded_is_desired] =
             bits.map(|bit| bit == 1);
-        Facts { want, live, recorded, live_is_desired, live_is_recorded, recorded_is_desired, protect: false }
+        let (live_is_incomplete, protect) = (false, false);
+        Facts {
+            want,
+            live,
+            recorded,
+            live_is_desired,
+            live_is_incomplete,
+            live_is_recorded,
+            recorded_is_desired,
+            protect,
+        }
     }
 
     #[track_caller]
@@ -192,6 +205,12 @@ mod tests {
         let stranger = facts(Want::Yes, [1, 0, 0, 0, 0]);
         assert_eq!(decide(stranger, Drift::Repair, Unmanaged::Keep, true), Update);
         assert_eq!(decide(stranger, Drift::Repair, Unmanaged::Adopt, false), Update);
+    }
+
+    #[test]
+    fn a_strangers_entry_that_only_lacks_what_the_row_adds_is_completed() {
+        let stranger = Facts { live_is_incomplete: true, ..facts(Want::Yes, [1, 0, 0, 0, 0]) };
+        assert_eq!(decide(stranger, Drift::Report, Unmanaged::Keep, false), Update);
     }
 
     #[test]

@@ -141,6 +141,8 @@ pub fn plan_file(
             steps: Vec::new(),
             guards: Vec::new(),
             targets: BTreeMap::new(),
+            held: held(&wishes, record),
+            strangers: BTreeSet::new(),
         };
         planner.walk(&wishes, record);
         let finished = planner.finish(&wishes, record, before.is_none())?;
@@ -161,6 +163,12 @@ pub fn plan_file(
             wishes,
         },
     }
+}
+
+fn held<'a>(wishes: &Wishes, record: Option<&'a FileRecord>) -> BTreeSet<&'a Pointer> {
+    let targets = record.into_iter().flat_map(|record| &record.targets);
+    let frozen = targets.filter(|(target, _)| wishes.frozen.contains(target));
+    frozen.flat_map(|(_, target)| target.entries.values()).map(|entry| &entry.at).collect()
 }
 
 fn diagnose(fault: &Fault) -> Diagnostic {
@@ -217,6 +225,10 @@ struct Planner<'a> {
     steps: Vec<Step>,
     guards: Vec<Guard>,
     targets: BTreeMap<String, TargetRecord>,
+    /// Entries of client blocks that could not be resolved.
+    held: BTreeSet<&'a Pointer>,
+    /// Entries of strangers that were counted, and whether they go.
+    strangers: BTreeSet<(Pointer, bool)>,
 }
 
 struct Finished {
@@ -356,7 +368,6 @@ impl<'a> Planner<'a> {
     }
 
     fn walk_target(&mut self, wish: &Wish, owned: &TargetRecord, all: &Wishes) {
-        let first = self.steps.len();
         let mut kept = BTreeMap::new();
         let mut known = BTreeSet::new();
         for entry in &wish.entries {
@@ -364,15 +375,22 @@ impl<'a> Planner<'a> {
                 known.insert(&entry.at);
             }
             let recorded = owned.entries.get(&entry.server).filter(|record| record.at == entry.at);
-            if let Some(record) = self.step(wish, entry, recorded) {
+            if let Some(record) = self.step(wish, entry, recorded, all) {
                 kept.insert(entry.server.clone(), record);
             }
         }
-        let wanted: BTreeSet<_> = wish.entries.iter().map(|entry| (&entry.server, &entry.at)).collect();
+        // Switching off is asked for by name; only what follows is pruning.
+        let first = self.steps.len();
         for (server, record) in &owned.entries {
             known.insert(&record.at);
-            if wanted.contains(&(server, &record.at)) {
-                continue;
+            match wish.entries.iter().find(|entry| entry.server == *server) {
+                Some(entry) if entry.at == record.at => continue,
+                // What cannot be written now stood elsewhere when it could: it stays there.
+                Some(entry) if entry.blocked.is_some() => {
+                    kept.insert(server.clone(), record.clone());
+                    continue;
+                }
+                _ => {}
             }
             if let Some(record) = self.step_unwanted(wish, server, record, all) {
                 kept.insert(server.clone(), record);
@@ -390,7 +408,13 @@ impl<'a> Planner<'a> {
     }
 
     /// Decides on one entry that the manifest names. Returns what the ledger says of it afterwards.
-    fn step(&mut self, wish: &Wish, entry: &Entry, recorded: Option<&EntryRecord>) -> Option<EntryRecord> {
+    fn step(
+        &mut self,
+        wish: &Wish,
+        entry: &Entry,
+        recorded: Option<&EntryRecord>,
+        all: &Wishes,
+    ) -> Option<EntryRecord> {
         if let Some(problem) = &entry.blocked {
             let (since, will, why) = ('?', '!', problem.message.clone());
             self.push(wish, &entry.server, Action::Blocked, since, will, why, Some(problem.clone()));
@@ -400,17 +424,20 @@ impl<'a> Planner<'a> {
         let (changes, mut after) = Changes::of(entry, &live, recorded, self.key);
         let facts = Facts {
             want: if entry.omitted { Want::No } else { Want::Yes },
-            live: live.entry.is_some(),
+            live: live.entry.is_some() && !(entry.omitted && is_wanted_by_another(wish, &entry.at, all)),
             recorded: recorded.is_some(),
             live_is_desired: changes.live_is_desired(),
+            live_is_incomplete: changes.pending.iter().all(|field| {
+                matches!(field, Field::Own(at) if entry.made.contains(at)) && live.get(*field).is_none()
+            }),
             live_is_recorded: changes.drifted.is_empty(),
             recorded_is_desired: changes.updated.is_empty(),
             // Switching off is asked for in the manifest, so it is no pruning.
             protect: false,
         };
         let action = decide(facts, wish.drift, wish.unmanaged, self.options.adopt);
-        let spares_drift = wish.drift == Drift::Report && action == Action::UpdateDrift;
-        let why = changes.why(action, entry);
+        let spares_drift = wish.drift != Drift::Repair && action == Action::UpdateDrift;
+        let why = changes.why(action, entry, facts);
         let (since, will) = columns(action, facts);
         if !(entry.omitted && matches!(action, Action::Nothing | Action::Foreign)) {
             self.push(wish, &entry.server, action, since, will, why, None);
@@ -440,10 +467,11 @@ impl<'a> Planner<'a> {
                     }
                 }
                 if !spares_drift {
-                    let filled = entry.vacant.iter().filter(|at| changes.pending.contains(&Field::Own(at)));
+                    // What somebody else put there is theirs to keep where drift is spared.
+                    let filled = entry.empty.iter().filter(|at| changes.pending.contains(&Field::Own(at)));
                     self.ops.extend(filled.map(|field| Op::Drop { at: entry.at.join(field) }));
-                    self.drop_against(entry, &live);
                 }
+                self.drop_against(entry, &live);
                 Some(after)
             }
             Action::Keep | Action::Record => Some(after),
@@ -471,14 +499,13 @@ impl<'a> Planner<'a> {
             && record
                 .prints()
                 .any(|(field, print)| live.get(field).map(|value| seal(self.key, value)) != Some(print));
-        let handed_over = all.wishes.iter().any(|other| {
-            other.target != wish.target && other.entries.iter().any(|entry| entry.at == record.at)
-        });
+        let handed_over = is_wanted_by_another(wish, &record.at, all);
         let facts = Facts {
             want: Want::No,
             live: live.entry.is_some() && !handed_over,
             recorded: true,
             live_is_desired: false,
+            live_is_incomplete: false,
             live_is_recorded: !drifted,
             recorded_is_desired: false,
             protect: record.protect || (self.options.never_prune && !handed_over),
@@ -509,12 +536,14 @@ impl<'a> Planner<'a> {
     /// Entries in the container that nobody here answers for.
     fn foreign(&mut self, wish: &Wish, known: &BTreeSet<&Pointer>, all: &Wishes) {
         for (name, at, value) in self.entries(wish) {
+            // A server that cannot be written may stand in any of the containers.
+            let is_blocked = |entry: &Entry| entry.blocked.is_some() && entry.server == name;
             let is_ours = known.contains(&at)
-                || all
-                    .wishes
-                    .iter()
-                    .any(|other| other.entries.iter().any(|entry| entry.at == at && !entry.omitted));
-            if is_ours || !is_server(value) {
+                || self.held.contains(&at)
+                || wish.entries.iter().any(is_blocked)
+                || is_wanted_by_another(wish, &at, all);
+            let is_removed = wish.unmanaged == Unmanaged::Remove;
+            if is_ours || !is_server(value) || !self.strangers.insert((at.clone(), is_removed)) {
                 continue;
             }
             let action = match wish.unmanaged {
@@ -664,6 +693,13 @@ impl<'a> Planner<'a> {
     }
 }
 
+/// Whether another client block that shares the file answers for the entry.
+fn is_wanted_by_another(wish: &Wish, at: &Pointer, all: &Wishes) -> bool {
+    all.wishes.iter().any(|other| {
+        other.target != wish.target && other.entries.iter().any(|entry| entry.at == *at && !entry.omitted)
+    })
+}
+
 /// Whether a stranger's entry starts or reaches a server at all (Goose keeps its own extensions, and
 /// Zed its settings, in the same map).
 fn is_server(entry: &Value) -> bool {
@@ -677,6 +713,15 @@ fn is_open(seam: &Seam, document: &Document) -> bool {
         Ok(Some(Value::Object(members))) => !members.is_empty(),
         Ok(Some(Value::Array(items))) => !items.is_empty(),
         _ => false,
+    }
+}
+
+fn is_hollow(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::String(text) => text.is_empty(),
+        value => value.is_null(),
     }
 }
 
@@ -750,7 +795,7 @@ impl<'a> Changes<'a> {
             }
             changes.updated.push(field);
         }
-        for field in entry.vacant.iter().map(Field::Own) {
+        for field in entry.empty.iter().map(Field::Own) {
             let was_ours = recorded.is_some_and(|record| record.print(field).is_some());
             let is_filled = live.get(field).is_some_and(|value| !is_hollow(value));
             if is_filled && !was_ours && !is_desired(entry, field) {
@@ -781,16 +826,16 @@ impl<'a> Changes<'a> {
         pending.map(|field| field.name(self.entry)).collect::<Vec<_>>().join(", ")
     }
 
-    fn why(&self, action: Action, entry: &Entry) -> String {
+    fn why(&self, action: Action, entry: &Entry, facts: Facts) -> String {
         match action {
             Action::Keep => entry.why.clone(),
             Action::Record => "already there as the manifest says; ours from now on".to_owned(),
             Action::Create => format!("new in the manifest; {}", entry.why),
             Action::Restore => "was removed by hand".to_owned(),
-            Action::Update
-                if self.updated.len() == entry.fields.len() + entry.sides.len()
-                    && !self.drifted.is_empty() =>
-            {
+            Action::Update if facts.live_is_incomplete && !facts.recorded => {
+                format!("already there but for {}; ours from now on", self.names(&self.pending))
+            }
+            Action::Update if !facts.recorded => {
                 format!("was somebody else's, adopted; differs in {}", self.names(&self.pending))
             }
             Action::Update => format!("the manifest changed: {}", self.names(&self.updated)),
@@ -800,8 +845,11 @@ impl<'a> Changes<'a> {
                 self.names(&self.updated),
                 self.names(&self.drifted)
             ),
-            Action::Report | Action::Adopt if self.names(&self.drifted).is_empty() => {
-                "was removed by hand".to_owned()
+            Action::Report if !facts.live => {
+                "was removed by hand; left as it is (`drift: report`)".to_owned()
+            }
+            Action::Adopt if !facts.live => {
+                "was removed by hand; the manifest will follow (`drift: adopt`)".to_owned()
             }
             Action::Report => {
                 format!("changed by hand: {}; left as it is (`drift: report`)", self.names(&self.drifted))
@@ -817,19 +865,12 @@ impl<'a> Changes<'a> {
             Action::Remove if entry.omitted => {
                 "switched off; this client has no switch, so its entry is taken out".to_owned()
             }
+            Action::Forget if entry.omitted && facts.live_is_recorded => {
+                "switched off here; another client block keeps it".to_owned()
+            }
             Action::Forget if entry.omitted => "switched off, and already gone from the file".to_owned(),
             _ => String::new(),
         }
-    }
-}
-
-fn is_hollow(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(members) => members.is_empty(),
-        Value::Bool(_) | Value::Number(_) => false,
     }
 }
 

@@ -12,15 +12,18 @@ use crate::base::Fingerprint;
 /// Applying it makes the plan again and refuses unless it comes out the same, byte for byte.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SavedPlan {
-    format_version: u32,
     kind: String,
     /// The manifest it was made from.
     pub manifest: PathBuf,
     /// The choices it was made with.
     pub options: Options,
+    /// The client or client block it was limited to.
+    pub only: Option<String>,
     ledger: Fingerprint,
     files: Vec<SavedFile>,
 }
+
+const FORMAT: u32 = 1;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct SavedFile {
@@ -32,14 +35,24 @@ struct SavedFile {
 
 const KIND: &str = "mcpkeel-plan";
 
+/// What is looked at before the rest of a file is.
+#[derive(Deserialize)]
+struct Head {
+    format_version: u32,
+    kind: String,
+}
+
 impl SavedPlan {
+    /// The version that stands in the file beside it.
+    pub const FORMAT: u32 = FORMAT;
+
     /// Of a plan made now.
-    pub fn of(plan: &Plan, ledger: &Ledger, manifest: &Path, options: Options) -> Self {
+    pub fn of(plan: &Plan, ledger: &Ledger, manifest: &Path, options: Options, only: Option<&str>) -> Self {
         Self {
-            format_version: 1,
             kind: KIND.to_owned(),
             manifest: manifest.to_owned(),
             options,
+            only: only.map(str::to_owned),
             ledger: ledger_print(ledger),
             files: files(plan),
         }
@@ -50,12 +63,19 @@ impl SavedPlan {
     /// # Errors
     /// A sentence when it is not a plan of this version.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let saved: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        match (saved.kind.as_str(), saved.format_version) {
-            (KIND, 1) => Ok(saved),
-            (KIND, version) => Err(format!("its format version is {version}, this program reads 1")),
-            _ => Err("it is not a plan".to_owned()),
+        let Ok(head) = serde_json::from_slice::<Head>(bytes) else {
+            return Err("it is not a plan".to_owned());
+        };
+        if head.kind != KIND {
+            return Err("it is not a plan".to_owned());
         }
+        if head.format_version != FORMAT {
+            return Err(format!(
+                "its format version is {}, this program reads {FORMAT}",
+                head.format_version
+            ));
+        }
+        serde_json::from_slice(bytes).map_err(|error| error.to_string())
     }
 
     /// Whether a plan made now would do exactly the same.

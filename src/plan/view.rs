@@ -5,6 +5,7 @@ use similar::{ChangeTag, TextDiff};
 
 use super::decide::Action;
 use super::diff::{FilePlan, Step};
+use super::ledger::Ledger;
 use crate::base::mask::Masker;
 use crate::base::{Diagnostic, Fingerprint};
 use crate::document::Document;
@@ -76,10 +77,22 @@ impl Plan {
         self.files.iter().any(FilePlan::writes) || self.steps().any(|step| step.action == Action::Adopt)
     }
 
+    /// Whether the ledger would say something else once this is carried out, if only of what is ours.
+    pub fn changes_books(&self, ledger: &Ledger) -> bool {
+        self.files
+            .iter()
+            .any(|file| ledger.files.get(&file.wishes.path.display().to_string()) != file.record.as_ref())
+    }
+
+    /// Whether a client block could not be resolved, so that nothing of it is planned.
+    pub fn has_failed_blocks(&self) -> bool {
+        self.notes.iter().any(Diagnostic::is_error)
+    }
+
     /// Whether something the user asked for will not happen, or a live file is not as it should be.
     pub fn is_in_sync(&self) -> bool {
         !self.has_changes()
-            && !self.notes.iter().any(Diagnostic::is_error)
+            && !self.has_failed_blocks()
             && self.files.iter().all(|file| file.refused.is_none())
             && !self.steps().any(|step| step.action.is_refused() || step.action == Action::Report)
     }

@@ -5,11 +5,13 @@ use serde_json::{Map, Value, json};
 
 use super::observe::observe;
 use super::phrase::{self, Secrets};
-use super::survey::{is_installed, places};
+use super::survey::{is_installed, places, with_machine};
 use crate::base::{Diagnostic, Pointer, Step};
 use crate::clients::spec::{Confidence, Status};
 use crate::clients::{Client, Found, Place};
+use crate::desired::{self, Machine, Unit};
 use crate::document::{Document, Format, Op};
+use crate::manifest::model::{ClientRef, Scope, Server, Transport};
 use crate::plan::State;
 use crate::system::System;
 
@@ -56,17 +58,18 @@ pub fn skeleton() -> &'static str {
      clients: {}\n"
 }
 
-/// Adds what clients have to a manifest's text. `only` names one client; else every installed one
+/// Adds what clients have to a manifest's text. `units` is what the manifest says already, with its
+/// includes; `only` names one client; else every installed one
 /// is looked at, the best known first.
 pub fn import(
     system: &dyn System,
     name: &str,
     text: String,
+    units: &[Unit],
     only: Option<&str>,
 ) -> Result<Imported, ImportError> {
-    let manifest = Manifest::read(name, &text)?;
-    let mut gathered =
-        Gathered { secrets: Secrets::beside(manifest.names("secrets")), ..Gathered::default() };
+    let manifest = Manifest::read(system, name, &text, units)?;
+    let mut gathered = Gathered { secrets: Secrets::beside(units), ..Gathered::default() };
     let mut seen: BTreeSet<(PathBuf, String)> = BTreeSet::new();
     for (client, place) in candidates(system, only)? {
         let observed = observe(system, &place.file, place.format);
@@ -133,27 +136,43 @@ fn candidates(system: &dyn System, only: Option<&str>) -> Result<Vec<(&'static C
 }
 
 /// The manifest as it is, for what it already says.
-struct Manifest {
+struct Manifest<'a> {
     document: Document,
     value: Value,
+    units: &'a [Unit],
+    /// Each server's members, variables filled in.
+    servers: BTreeMap<&'a str, Map<String, Value>>,
 }
 
-impl Manifest {
-    fn read(name: &str, text: &str) -> Result<Self, ImportError> {
+impl<'a> Manifest<'a> {
+    fn read(system: &dyn System, name: &str, text: &str, units: &'a [Unit]) -> Result<Self, ImportError> {
         let document = Document::parse(Format::Yaml, text.as_bytes().to_vec())
             .map_err(|fault| cannot_edit(name, &fault))?;
         let value =
             document.get(&Pointer::root()).map_err(|fault| cannot_edit(name, &fault))?.unwrap_or_default();
-        Ok(Self { document, value })
+        let servers = with_machine(system, |machine| {
+            let all = units.iter().enumerate().flat_map(|(index, unit)| {
+                unit.manifest.servers.iter().map(move |(name, server)| (index, name, server))
+            });
+            all.map(|(index, name, server)| (name.as_str(), said(name, server, units, index, machine)))
+                .collect()
+        });
+        Ok(Self { document, value, units, servers })
     }
 
-    fn names(&self, section: &str) -> Vec<String> {
-        let members = self.value.get(section).and_then(Value::as_object);
-        members.map(|members| members.keys().cloned().collect()).unwrap_or_default()
-    }
-
-    fn server(&self, name: &str) -> Option<&Map<String, Value>> {
-        self.value.get("servers")?.get(name)?.as_object()
+    /// The included file that manages a client's user file, if one does.
+    fn included_block_of(&self, client: &str) -> Option<&str> {
+        let manages = |unit: &&Unit| {
+            unit.manifest.clients.iter().any(|(key, block)| {
+                let id = match &block.client {
+                    Some(ClientRef::Id(id)) => id,
+                    Some(ClientRef::Row(_)) => return false,
+                    None => key,
+                };
+                id == client && block.root.is_none() && block.scope.is_none_or(|scope| scope == Scope::User)
+            })
+        };
+        self.units.iter().skip(1).find(manages).map(|unit| unit.file.name.as_str())
     }
 
     /// The key of the block that manages a client's user file, if there is one.
@@ -178,14 +197,46 @@ impl Manifest {
             if name == "*" || name == server {
                 return true;
             }
-            if let Some(group) = self.value.get("groups").and_then(|groups| groups.get(&name))
-                && seen.insert(name)
-            {
-                open.extend(named(group));
+            let group = self.units.iter().find_map(|unit| unit.manifest.groups.get(&name));
+            if let (Some(group), true) = (group, seen.insert(name)) {
+                open.extend(group.iter().cloned());
             }
         }
         false
     }
+}
+
+/// A server of the manifest as the members that say how it is started or reached.
+fn said(
+    name: &str,
+    server: &Server,
+    units: &[Unit],
+    unit: usize,
+    machine: &Machine<'_>,
+) -> Map<String, Value> {
+    let launch = desired::reach(server, units, unit, machine);
+    let mut members = match launch {
+        Ok(launch) => phrase::server(name, &launch, &mut Secrets::plain()),
+        // Its secrets are known to a launch only; what it says is compared as it is written.
+        Err(_) => written(server),
+    };
+    let extra = server.extra.iter().map(|(client, extra)| (client.clone(), json!(extra)));
+    members.insert("extra".to_owned(), Value::Object(extra.collect()));
+    members
+}
+
+fn written(server: &Server) -> Map<String, Value> {
+    let text = |text: &Option<String>| text.as_deref().map_or(json!([]), Value::from);
+    let members = [
+        ("command", text(&server.command)),
+        ("args", json!(server.args)),
+        ("env", json!(server.env)),
+        ("cwd", text(&server.cwd)),
+        ("url", text(&server.url)),
+        ("headers", json!(server.headers)),
+        ("transport", if server.transport == Some(Transport::Sse) { "sse".into() } else { json!([]) }),
+    ];
+    members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 #[derive(Default)]
@@ -200,8 +251,13 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn take(&mut self, client: &Client, servers: Vec<Found>, manifest: &Manifest) {
+    fn take(&mut self, client: &Client, servers: Vec<Found>, manifest: &Manifest<'_>) {
         if servers.is_empty() {
+            return;
+        }
+        if let Some(file) = manifest.included_block_of(client.id()) {
+            self.skipped
+                .push(format!("{}: its block stands in {file}; add what is new there", client.name()));
             return;
         }
         let block = manifest.block_of(client.id());
@@ -220,8 +276,9 @@ impl Gathered {
             if !self.agree(client, &found, manifest) {
                 continue;
             }
-            if !found.rest.is_empty() {
-                let members: Vec<&str> = found.rest.keys().map(String::as_str).collect();
+            let members: Vec<&str> =
+                found.rest.keys().map(String::as_str).filter(|member| !client.is_launch(member)).collect();
+            if !members.is_empty() {
                 self.skipped.push(format!(
                     "{} of `{}`: only {} has these; they stay in its file",
                     members.join(", "),
@@ -248,11 +305,19 @@ impl Gathered {
         ));
         match block {
             Some((key, block)) => {
-                let at = Pointer::of(["clients", key, "servers"]);
-                let new = gets.into_iter().chain(off).filter(|name| !manifest.covers(block, name));
-                self.ops.extend(
-                    new.map(|name| Op::Put { at: at.then(Step::Element(name.clone())), value: name.into() }),
-                );
+                for (list, names) in [("servers", gets), ("disabled", off)] {
+                    let at = Pointer::of(["clients", key, list]);
+                    for name in names {
+                        if manifest.covers(block, &name) {
+                            tools.remove(&name);
+                            continue;
+                        }
+                        self.ops
+                            .push(Op::Put { at: at.then(Step::Element(name.clone())), value: name.into() });
+                    }
+                }
+                let at = Pointer::of(["clients", key, "tools"]);
+                self.ops.extend(tools.into_iter().map(|(name, value)| Op::Put { at: at.key(&name), value }));
             }
             None => {
                 let mut block = Map::new();
@@ -270,13 +335,31 @@ impl Gathered {
     }
 
     /// Adds a server unless it is known; false when it is known as something else.
-    fn agree(&mut self, client: &Client, found: &Found, manifest: &Manifest) -> bool {
-        let mut members = phrase::server(&found.name, &found.launch, &mut self.secrets);
-        let known = manifest.server(&found.name).map(|known| (known, "the manifest"));
+    fn agree(&mut self, client: &Client, found: &Found, manifest: &Manifest<'_>) -> bool {
+        // Texts that only this client can expand go into its own corner, as they are.
+        let rest = found.rest.iter().filter(|(member, _)| client.is_launch(member));
+        let own: Map<String, Value> = rest.map(|(member, value)| (member.clone(), value.clone())).collect();
+        if own.iter().any(|(member, value)| phrase::holds_secret(member, value)) {
+            self.skipped.push(format!(
+                "`{}` of {}: it mixes a literal secret with texts that only this client expands; it stays in the client's file",
+                found.name,
+                client.name()
+            ));
+            return false;
+        }
+        let corner = |members: &mut Map<String, Value>| {
+            members.retain(|member, _| !own.contains_key(member) || member == "command");
+            if !own.is_empty() {
+                members.insert("extra".to_owned(), json!({ client.id(): own }));
+            }
+        };
+        let mut plain = phrase::server(&found.name, &found.launch, &mut Secrets::plain());
+        corner(&mut plain);
+        let known = manifest.servers.get(found.name.as_str()).map(|known| (known, "the manifest"));
         let known =
             known.or_else(|| self.servers.get(&found.name).map(|(known, from)| (known, from.as_str())));
         if let Some((known, from)) = known {
-            if launches_alike(known, &members) {
+            if phrase::is_alike(known, &plain, &self.secrets) {
                 return true;
             }
             self.conflicts.push(format!(
@@ -286,6 +369,8 @@ impl Gathered {
             ));
             return false;
         }
+        let mut members = phrase::server(&found.name, &found.launch, &mut self.secrets);
+        corner(&mut members);
         if let Some(description) = &found.description {
             members.insert("description".to_owned(), description.clone().into());
         }
@@ -300,16 +385,4 @@ fn is_name(name: &str) -> bool {
     name.len() <= 64
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
-}
-
-/// Whether two servers are started or reached in the same way.
-fn launches_alike(a: &Map<String, Value>, b: &Map<String, Value>) -> bool {
-    ["command", "args", "env", "cwd", "url", "headers", "transport"].iter().all(|key| {
-        let of = |members: &Map<String, Value>| members.get(*key).cloned().filter(|value| !is_hollow(value));
-        of(a) == of(b)
-    })
-}
-
-fn is_hollow(value: &Value) -> bool {
-    value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty)
 }

@@ -6,7 +6,9 @@ use serde_json::{Map, Value, json};
 
 use crate::base::{Pointer, mask};
 use crate::clients::{Launch, Part, Text};
+use crate::desired::Unit;
 use crate::document::Op;
+use crate::manifest::model;
 
 /// Literal secrets that were met, and the references that take their place.
 #[derive(Default)]
@@ -17,14 +19,49 @@ pub struct Secrets {
     sources: BTreeMap<String, String>,
     /// Names that the manifest has already.
     taken: Vec<String>,
+    /// Environment variables that the manifest has already.
+    variables: Vec<String>,
+    /// Whether texts stay as they are: for comparing, never for writing.
+    plain: bool,
     /// What was done, for the user.
     pub report: Vec<String>,
 }
 
 impl Secrets {
-    /// Knowing the names that the manifest uses already.
-    pub fn beside(taken: impl IntoIterator<Item = String>) -> Self {
-        Self { taken: taken.into_iter().collect(), ..Self::default() }
+    /// Knowing the names and variables that the manifests use already.
+    pub fn beside(units: &[Unit]) -> Self {
+        let known = || units.iter().flat_map(|unit| &unit.manifest.secrets);
+        Self {
+            taken: known().map(|(name, _)| name.clone()).collect(),
+            variables: known().filter_map(|(_, source)| source.env.clone()).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Leaves every text as it is.
+    pub fn plain() -> Self {
+        Self { plain: true, ..Self::default() }
+    }
+
+    /// Whether a text of the manifest (or of this import) stands for this literal, as far as can be
+    /// told: where it has a reference and the literal a secret, only a secret met before is known.
+    fn stands_for(&self, known: &str, key: &str, literal: &str) -> bool {
+        let (mut rest, mut done) = (known, 0);
+        for (_, part) in mask::secret_parts(key, literal) {
+            let Some(after) = rest.strip_prefix(escape(&literal[done..part.start]).as_str()) else {
+                return false;
+            };
+            let Some((reference, after)) = after.split_once('}').filter(|(start, _)| start.starts_with("${"))
+            else {
+                return false;
+            };
+            let name = reference.strip_prefix("${secret:").filter(|name| self.sources.contains_key(*name));
+            if name.is_some_and(|name| self.names.get(&literal[part.clone()]).is_none_or(|met| met != name)) {
+                return false;
+            }
+            (rest, done) = (after, part.end);
+        }
+        done > 0 && rest == escape(&literal[done..])
     }
 
     /// The edits that declare the new secrets.
@@ -40,16 +77,21 @@ impl Secrets {
     fn shield(&mut self, server: &str, key: &str, text: &Text) -> String {
         let plain = manifest_text(text);
         let Some(literal) = text.literal() else { return plain };
-        if !mask::looks_secret(key, literal) {
+        if self.plain {
             return plain;
         }
-        let secret = mask::strip_scheme(literal);
-        let name = match self.names.get(secret) {
-            Some(name) => name.clone(),
-            None => self.name(server, key, secret),
-        };
-        let Some(at) = literal.rfind(secret) else { return plain };
-        format!("{}${{secret:{name}}}{}", escape(&literal[..at]), escape(&literal[at + secret.len()..]))
+        let (mut shielded, mut done) = (String::new(), 0);
+        for (key, part) in mask::secret_parts(key, literal) {
+            let secret = &literal[part.clone()];
+            let name = match self.names.get(secret) {
+                Some(name) => name.clone(),
+                None => self.name(server, &key, secret),
+            };
+            shielded.push_str(&escape(&literal[done..part.start]));
+            shielded.push_str(&format!("${{secret:{name}}}"));
+            done = part.end;
+        }
+        shielded + &escape(&literal[done..])
     }
 
     fn name(&mut self, server: &str, key: &str, secret: &str) -> String {
@@ -69,8 +111,14 @@ impl Secrets {
             number += 1;
         }
         let mut variable = tidy(&variable, '_').to_ascii_uppercase();
-        if self.sources.values().any(|used| *used == variable) {
+        let is_used = |variable: &String| {
+            self.variables.contains(variable) || self.sources.values().any(|used| used == variable)
+        };
+        if is_used(&variable) {
             variable = tidy(&name, '_').to_ascii_uppercase();
+        }
+        while is_used(&variable) {
+            variable.push_str("_2");
         }
         self.report.push(format!(
             "a literal value in `{server}` ({key}) became ${{secret:{name}}}, read from the environment variable {variable}; \
@@ -118,7 +166,7 @@ pub fn server(name: &str, launch: &Launch, secrets: &mut Secrets) -> Map<String,
             }
         }
         Launch::Http { url, headers } | Launch::Sse { url, headers } => {
-            members.insert("url".into(), manifest_text(url).into());
+            members.insert("url".into(), secrets.shield(name, "", url).into());
             if matches!(launch, Launch::Sse { .. }) {
                 members.insert("transport".into(), "sse".into());
             }
@@ -135,11 +183,15 @@ fn arguments(server: &str, args: &[Text], secrets: &mut Secrets) -> Value {
     args.iter()
         .map(|arg| {
             let text = secrets.shield(server, &flag, arg);
-            let literal = manifest_text(arg);
-            flag = if literal.starts_with('-') && !literal.contains('=') { literal } else { String::new() };
+            flag = flag_of(&manifest_text(arg));
             Value::from(text)
         })
         .collect()
+}
+
+/// The name that an argument gives to the one after it.
+fn flag_of(text: &str) -> String {
+    if text.starts_with('-') && !text.contains('=') { text.to_owned() } else { String::new() }
 }
 
 fn pairs(server: &str, pairs: &[(String, Text)], secrets: &mut Secrets) -> Value {
@@ -149,29 +201,123 @@ fn pairs(server: &str, pairs: &[(String, Text)], secrets: &mut Secrets) -> Value
 }
 
 /// The edits that make a server of the manifest say what `live` says, leaving alone what it already
-/// says in its own way (`desired` is the manifest's launch with its references resolved).
-pub fn changes(name: &str, desired: &Launch, live: &Launch, secrets: &mut Secrets) -> Vec<Op> {
+/// says in its own way (`desired` is the manifest's launch with its references resolved, `written` as
+/// it stands there).
+pub fn changes(
+    name: &str,
+    written: &model::Server,
+    desired: &Launch,
+    live: &Launch,
+    secrets: &mut Secrets,
+) -> Vec<Op> {
     let at = Pointer::of(["servers", name]);
-    let (was, now) = (server(name, desired, &mut Secrets::default()), server(name, live, secrets));
+    // Compared as they are: two secrets must not look alike because both would be hidden.
+    let (was, now) =
+        (server(name, desired, &mut Secrets::plain()), server(name, live, &mut Secrets::plain()));
     let mut ops = Vec::new();
-    for (key, value) in &now {
-        match (was.get(key), value) {
-            (Some(old), new) if old == new => {}
-            (Some(Value::Object(old)), Value::Object(new)) => {
-                let at = at.key(key);
-                ops.extend(
-                    old.keys()
-                        .filter(|name| !new.contains_key(*name))
-                        .map(|name| Op::Drop { at: at.key(name) }),
-                );
-                let changed = new.iter().filter(|(name, value)| old.get(*name) != Some(*value));
-                ops.extend(changed.map(|(name, value)| Op::Put { at: at.key(name), value: value.clone() }));
+    for key in now.keys().filter(|key| was.get(*key) != now.get(*key)) {
+        let at = at.key(key);
+        match (was.get(key), live) {
+            (Some(Value::Object(old)), Launch::Stdio { env: texts, .. })
+            | (
+                Some(Value::Object(old)),
+                Launch::Http { headers: texts, .. } | Launch::Sse { headers: texts, .. },
+            ) => {
+                let gone = old.keys().filter(|name| !texts.iter().any(|(other, _)| other == *name));
+                ops.extend(gone.map(|name| Op::Drop { at: at.key(name) }));
+                for (member, text) in texts {
+                    if old.get(member).and_then(Value::as_str) != Some(&manifest_text(text)) {
+                        let value = secrets.shield(name, member, text).into();
+                        ops.push(Op::Put { at: at.key(member), value });
+                    }
+                }
             }
-            (_, value) => ops.push(Op::Put { at: at.key(key), value: value.clone() }),
+            (Some(Value::Array(old)), Launch::Stdio { args, .. }) => {
+                let value = rewritten(name, &written.args, old, args, secrets);
+                ops.push(Op::Put { at, value });
+            }
+            _ => {
+                let mut shielded = server(name, live, secrets);
+                ops.extend(shielded.remove(key).map(|value| Op::Put { at, value }));
+            }
         }
     }
     ops.extend(was.keys().filter(|key| !now.contains_key(*key)).map(|key| Op::Drop { at: at.key(key) }));
     ops
+}
+
+/// Arguments as they are live; one that is as before stays as the manifest writes it.
+fn rewritten(server: &str, written: &[String], old: &[Value], live: &[Text], secrets: &mut Secrets) -> Value {
+    let mut flag = String::new();
+    live.iter()
+        .enumerate()
+        .map(|(at, arg)| {
+            let text = manifest_text(arg);
+            let same = |index: &usize| old.get(*index).and_then(Value::as_str) == Some(&text);
+            let index = Some(at).filter(same).or_else(|| (0..old.len()).find(same));
+            let kept = index.and_then(|index| written.get(index)).cloned();
+            let value = kept.unwrap_or_else(|| secrets.shield(server, &flag, arg));
+            flag = flag_of(&text);
+            Value::from(value)
+        })
+        .collect()
+}
+
+/// Whether a server of the manifest (or one that this import adds) is started or reached like a live
+/// one. `live` has its texts as they are, `known` may have references for secrets.
+pub fn is_alike(known: &Map<String, Value>, live: &Map<String, Value>, secrets: &Secrets) -> bool {
+    let of =
+        |members: &Map<String, Value>, key: &str| members.get(key).cloned().filter(|value| !is_hollow(value));
+    ["command", "args", "env", "cwd", "url", "headers", "transport", "extra"]
+        .iter()
+        .all(|key| is_value_alike("", of(known, key).as_ref(), of(live, key).as_ref(), secrets))
+}
+
+fn is_value_alike(key: &str, known: Option<&Value>, live: Option<&Value>, secrets: &Secrets) -> bool {
+    match (known, live) {
+        (Some(Value::String(known)), Some(Value::String(live))) => {
+            known == live || secrets.stands_for(known, key, &unescape(live))
+        }
+        (Some(Value::Array(known)), Some(Value::Array(live))) => {
+            let mut flag = String::new();
+            known.len() == live.len()
+                && known.iter().zip(live).all(|(known, live)| {
+                    let alike = is_value_alike(&flag, Some(known), Some(live), secrets);
+                    flag = flag_of(live.as_str().unwrap_or_default());
+                    alike
+                })
+        }
+        (Some(Value::Object(known)), Some(Value::Object(live))) => {
+            known.len() == live.len()
+                && known.iter().all(|(key, value)| is_value_alike(key, Some(value), live.get(key), secrets))
+        }
+        (known, live) => known == live,
+    }
+}
+
+fn is_hollow(value: &Value) -> bool {
+    value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty)
+}
+
+fn unescape(text: &str) -> String {
+    text.replace("$${", "${")
+}
+
+/// Whether anything in it looks like a secret.
+pub fn holds_secret(key: &str, value: &Value) -> bool {
+    match value {
+        Value::String(text) => !mask::secret_parts(key, text).is_empty(),
+        Value::Array(items) => {
+            let mut flag = String::new();
+            items.iter().any(|item| {
+                let found = holds_secret(&flag, item);
+                flag = flag_of(item.as_str().unwrap_or_default());
+                found
+            })
+        }
+        Value::Object(members) => members.iter().any(|(key, value)| holds_secret(key, value)),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -210,8 +356,10 @@ mod tests {
 
     #[test]
     fn only_what_differs_is_edited() {
+        let written = serde_yaml::from_str("{command: npx, args: [a]}").expect("a server");
         let ops = changes(
             "x",
+            &written,
             &stdio(&["a"], &[("A", "1"), ("B", "2")]),
             &stdio(&["a", "b"], &[("A", "1"), ("C", "3")]),
             &mut Secrets::default(),

@@ -1,11 +1,12 @@
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::apply::{Site, client_lock, ledger_before, ledger_file};
 use super::edits::Refuse;
 use super::transaction::{self, Outcome, RunMeta};
 use crate::plan::{Ledger, Plan};
-use crate::store::{BackedUp, Backup, Before, load_json, rfc3339};
-use crate::system::FileError;
+use crate::store::{BackedUp, Backup, Before, Store, load_json, rfc3339};
+use crate::system::{FileError, System};
 
 /// What was put back.
 #[derive(Debug, Default)]
@@ -29,6 +30,26 @@ impl From<FileError> for RestoreError {
     fn from(error: FileError) -> Self {
         Self::File(error)
     }
+}
+
+/// The clients and client blocks that the files of a backup were about, before or after.
+///
+/// # Errors
+/// When the books cannot be read.
+pub fn clients_of(
+    store: &Store,
+    system: &dyn System,
+    backup: &Backup,
+) -> Result<BTreeSet<String>, FileError> {
+    let mut found = BTreeSet::new();
+    for name in ["ledger.json".to_owned(), format!("backups/{}.ledger", backup.id)] {
+        let ledger: Ledger = load_json(system, &store.path(&name), 1)?.unwrap_or_default();
+        let records =
+            backup.files.iter().filter_map(|file| ledger.files.get(&file.path.display().to_string()));
+        let targets = records.flat_map(|record| &record.targets);
+        found.extend(targets.flat_map(|(key, target)| [key.clone(), target.client.clone()]));
+    }
+    Ok(found)
 }
 
 /// Puts the files of a backup back as they were before that run, and the books with them.

@@ -119,8 +119,10 @@ impl Store {
         let mut ids = self.backup_ids(system)?;
         let kept = ids.split_off(ids.len().saturating_sub(keep));
         for id in &ids {
-            let path = self.backup(id);
-            found(system.remove_file(&path)).at(&path, "remove")?;
+            // The books of that time lie beside it.
+            for path in [self.path(&format!("backups/{id}.ledger")), self.backup(id)] {
+                found(system.remove_file(&path)).at(&path, "remove")?;
+            }
         }
         let mut saved = Saved { backups: ids.len(), objects: 0 };
         // A run that was cut off still needs its contents.

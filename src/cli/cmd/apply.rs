@@ -3,9 +3,8 @@ use std::path::PathBuf;
 use super::super::args::Format;
 use super::super::failure::Failure;
 use super::super::session::Session;
-use crate::base::Diagnostic;
 use crate::clients::catalog;
-use crate::plan::{Action, Options, Plan, SavedPlan};
+use crate::plan::{Action, Guard, Options, Plan, SavedPlan};
 use crate::reconcile::{self, Applied, Site};
 use serde_json::json;
 
@@ -40,8 +39,12 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     let saved = args.plan.as_ref().map(|file| read_saved(session, file)).transpose()?;
     let options =
         saved.as_ref().map_or(Options { adopt: args.adopt, ..Options::default() }, |saved| saved.options);
+    if let Some(saved) = &saved {
+        session.use_manifest(&saved.manifest);
+    }
+    let only = saved.as_ref().map_or(&args.client, |saved| &saved.only).as_deref();
     let mut loaded = session.load()?;
-    let mut plan = session.plan(&loaded, options, args.client.as_deref())?;
+    let mut plan = session.plan(&loaded, options, only)?;
     if let Some(saved) = &saved {
         saved.still_holds(&plan, &session.ledger()?).map_err(Failure::Stale)?;
     }
@@ -51,9 +54,7 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
             super::plan::print(session, &plan, "");
         }
     }
-    let has_work = plan.has_changes()
-        || plan.counts().record > 0
-        || plan.steps().any(|step| step.action == Action::Forget);
+    let has_work = plan.has_changes() || plan.changes_books(&session.ledger()?);
     if has_work {
         confirm(session, &plan, args)?;
     }
@@ -62,15 +63,18 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         report(session, args, &plan, &nothing);
         return Ok(exit_code(&plan, &nothing));
     }
-    let agreed = SavedPlan::of(&plan, &session.ledger()?, &session.manifest_path(), options);
+    let agreed = SavedPlan::of(&plan, &session.ledger()?, &loaded.path, options, only);
+    let guarded = guards(&plan);
     let (store, lock) = session.lock("apply")?;
     let system = session.system;
     let site = Site { system, store: &store, lock: &lock };
     let key = store.machine_key(system, &lock)?;
     // What was shown may be out of date by now.
-    plan = session.plan(&loaded, options, args.client.as_deref())?;
-    if !args.yes {
+    plan = session.plan(&loaded, options, only)?;
+    if !args.yes || saved.is_some() {
         agreed.still_holds(&plan, &session.ledger()?).map_err(Failure::Stale)?;
+    } else if guards(&plan) != guarded {
+        confirm(session, &plan, args)?;
     }
     if plan.steps().any(|step| step.action == Action::Adopt) {
         let adoption = reconcile::adopt(system, &loaded, &plan, false).map_err(Failure::failed)?;
@@ -81,12 +85,16 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
             session.out.say(line);
         }
         loaded = session.load()?;
-        plan = session.plan(&loaded, options, args.client.as_deref())?;
+        plan = session.plan(&loaded, options, only)?;
     }
     let applied = reconcile::apply(&site, &plan, &session.ledger()?, &key, options, args.keep_going)?;
     store.prune_backups(system, &lock, loaded.settings().backups.keep as usize)?;
     report(session, args, &plan, &applied);
     Ok(exit_code(&plan, &applied))
+}
+
+fn guards(plan: &Plan) -> Vec<Guard> {
+    plan.files.iter().flat_map(|file| &file.guards).cloned().collect()
 }
 
 fn read_saved(session: &Session<'_>, file: &PathBuf) -> Result<SavedPlan, Failure> {
@@ -102,7 +110,7 @@ fn read_saved(session: &Session<'_>, file: &PathBuf) -> Result<SavedPlan, Failur
 
 /// The questions that stand between a plan and its work.
 fn confirm(session: &Session<'_>, plan: &Plan, args: &Args) -> Result<(), Failure> {
-    let guards: Vec<_> = plan.files.iter().flat_map(|file| &file.guards).collect();
+    let guards = guards(plan);
     if !guards.is_empty() && !args.allow_prune {
         let names: Vec<String> = guards
             .iter()
@@ -148,7 +156,7 @@ fn report(session: &mut Session<'_>, args: &Args, plan: &Plan, applied: &Applied
                 "id": applied.id,
                 "files": applied.files,
                 "counts": plan.counts(),
-                "refused": !plan.is_in_sync() && plan.counts().refused > 0,
+                "refused": plan.has_failed_blocks() || plan.counts().refused > 0,
             })
             .to_string(),
         ),
@@ -171,7 +179,10 @@ fn report(session: &mut Session<'_>, args: &Args, plan: &Plan, applied: &Applied
             }
             let tail = match (&applied.id, applied.files.is_empty()) {
                 (Some(_), false) => "Applied. `mcpkeel undo` takes it back.",
-                _ if plan.counts().refused > 0 || plan.files.iter().any(|file| file.refused.is_some()) => {
+                _ if plan.has_failed_blocks()
+                    || plan.counts().refused > 0
+                    || plan.files.iter().any(|file| file.refused.is_some()) =>
+                {
                     "Nothing else to do."
                 }
                 _ => "Nothing to do: every client is in step.",
@@ -185,8 +196,7 @@ fn report(session: &mut Session<'_>, args: &Args, plan: &Plan, applied: &Applied
 fn exit_code(plan: &Plan, applied: &Applied) -> u8 {
     if applied.files.iter().any(|file| file.failed) || plan.files.iter().any(|file| file.refused.is_some()) {
         1
-    } else if plan.steps().any(|step| step.action.is_refused()) || plan.notes.iter().any(Diagnostic::is_error)
-    {
+    } else if plan.has_failed_blocks() || plan.steps().any(|step| step.action.is_refused()) {
         6
     } else {
         0

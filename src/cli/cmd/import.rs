@@ -21,7 +21,13 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     let path = loaded.path.clone();
     let name = reconcile::shown(session.system, &path);
     let Some(main) = loaded.units.first() else { return Err(Failure::Invalid(loaded.diagnostics)) };
-    let imported = reconcile::import(session.system, &name, main.file.text.clone(), args.client.as_deref())?;
+    let imported = reconcile::import(
+        session.system,
+        &name,
+        main.file.text.clone(),
+        &loaded.units,
+        args.client.as_deref(),
+    )?;
     let changes = imported.text != main.file.text;
     report(session, &imported);
     if !changes {

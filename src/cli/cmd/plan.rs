@@ -47,8 +47,8 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     }
     if let Some(file) = &args.out {
         let path = session.system.cwd().unwrap_or_default().join(file);
-        let saved = SavedPlan::of(&plan, &session.ledger()?, &session.manifest_path(), options);
-        let text = crate::store::json_text(&path, 1, &saved)?;
+        let saved = SavedPlan::of(&plan, &session.ledger()?, &loaded.path, options, args.client.as_deref());
+        let text = crate::store::json_text(&path, SavedPlan::FORMAT, &saved)?;
         crate::store::write_file(session.system, &path, text.as_bytes())?;
     }
     let pending = !plan.is_in_sync();

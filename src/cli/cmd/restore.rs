@@ -36,6 +36,9 @@ pub fn put_back(
     command: &str,
 ) -> Result<u8, Failure> {
     let record = find(session, id)?;
+    if let Some(client) = client {
+        check_client(session, &record, client)?;
+    }
     let names: Vec<String> =
         record.files.iter().map(|file| reconcile::tilde(session.system, &file.path)).collect();
     session.out.say(format!("{command}: {} of {} ({})", record.command, record.at, names.join(", ")));
@@ -80,14 +83,14 @@ fn find(session: &Session<'_>, id: Option<&str>) -> Result<Backup, Failure> {
     let ids = store.backup_ids(system)?;
     let wanted = match id {
         Some(id) => Some(id.to_owned()),
-        // A copy made by hand is no run that could be taken back.
+        // A copy made by hand, or a run that changed no file, is nothing that could be taken back.
         None => ids
             .iter()
             .rev()
             .find(|id| {
-                store
-                    .load_backup(system, id)
-                    .is_ok_and(|backup| backup.is_some_and(|backup| backup.command != "backup"))
+                store.load_backup(system, id).is_ok_and(|backup| {
+                    backup.is_some_and(|backup| backup.command != "backup" && !backup.files.is_empty())
+                })
             })
             .cloned(),
     };
@@ -105,4 +108,17 @@ fn find(session: &Session<'_>, id: Option<&str>) -> Result<Backup, Failure> {
         None => "`mcpkeel backup --list` shows them".to_owned(),
     };
     Err(Failure::Usage { message: format!("there is no backup `{wanted}`"), hint })
+}
+
+/// Refuses a client that none of the files is about.
+fn check_client(session: &Session<'_>, record: &Backup, client: &str) -> Result<(), Failure> {
+    let known = reconcile::clients_of(&session.store(), session.system, record)?;
+    if known.contains(client) {
+        return Ok(());
+    }
+    let hint = match known.is_empty() {
+        true => "leave `--client` out".to_owned(),
+        false => format!("it is about {}", known.into_iter().collect::<Vec<_>>().join(", ")),
+    };
+    Err(Failure::Usage { message: format!("the backup `{}` has no file of `{client}`", record.id), hint })
 }
