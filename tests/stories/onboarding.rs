@@ -59,8 +59,8 @@ fn init_takes_over_what_several_clients_have() {
     };
     for step in [
         "claude-code time record",
-        "cursor time update",
-        "cursor files update",
+        "cursor time record",
+        "cursor files record",
         "codex time record",
         "codex off record",
         "goose time update",
@@ -69,11 +69,9 @@ fn init_takes_over_what_several_clients_have() {
     }
     assert!(action("claude-code github").ends_with("conflict"));
     assert!(action("claude-code web").ends_with("conflict"));
-    says(&home.run(&["plan"]), "already there but for type");
+    says(&home.run(&["plan"]), "already there but for");
     apply(&home).exits(6);
-    for (file, before) in
-        FILES.iter().zip(&before).filter(|(file, _)| !file.contains("cursor") && !file.contains("goose"))
-    {
+    for (file, before) in FILES.iter().zip(&before).filter(|(file, _)| !file.contains("goose")) {
         assert_eq!(home.read(file), *before);
     }
 
