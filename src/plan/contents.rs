@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::diff::Wishes;
+use super::file::Wishes;
 use super::ledger::FileRecord;
 use crate::base::{Pointer, Step};
 use crate::document::{Document, Fault};

@@ -5,15 +5,18 @@
 //!
 //! Start at [`plan_file`]; the table of DESIGN section 4 is [`decide`].
 
+mod changes;
 mod contents;
 mod decide;
 mod diff;
+mod file;
 mod ledger;
 mod saved;
 mod view;
 
 pub use decide::{Action, Facts, Want, decide};
-pub use diff::{FilePlan, Guard, Observed, Options, State, Step, Wishes, clashes, plan_file};
+pub use diff::plan_file;
+pub use file::{FilePlan, Guard, Observed, Options, State, Step, Wishes, clashes};
 pub use ledger::{EntryRecord, FileRecord, Ledger, TargetRecord, seal};
 pub use saved::SavedPlan;
 pub use view::{Counts, Plan, diff_text};

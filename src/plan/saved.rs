@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::diff::{Options, Step};
+use super::file::{Options, Step};
 use super::ledger::Ledger;
 use super::view::Plan;
 use crate::base::Fingerprint;

@@ -4,7 +4,7 @@ use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 
 use super::decide::Action;
-use super::diff::{FilePlan, Step};
+use super::file::{FilePlan, Step};
 use super::ledger::Ledger;
 use crate::base::mask::Masker;
 use crate::base::{Diagnostic, Fingerprint};
