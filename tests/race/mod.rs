@@ -22,8 +22,8 @@ const APPLIES: usize = 200;
 const TIME: Duration = Duration::from_secs(50);
 /// The writer takes a breath of [`BREATH`] after so many turns: an apply that finds no gap at all
 /// gives way after some fifty tries, and then nothing more can be learnt from it.
-const SPRINT: u64 = 50;
-const BREATH: Duration = Duration::from_millis(4);
+const SPRINT: u64 = 20;
+const BREATH: Duration = Duration::from_millis(10);
 /// How long a key may be out of sight: longer than an apply takes.
 const MOMENT: Duration = Duration::from_secs(5);
 /// The writer begins anew with fewer keys before its file becomes slow to read.

@@ -11,6 +11,9 @@ use crate::system::{At, FileError, System, found, made};
 
 /// How often other writers may get in between before we give way.
 const ROUNDS: u32 = 50;
+/// How long a file that lacked an update for a moment is watched: ten times 20 ms.
+const WATCHES: u32 = 10;
+const WATCH: Duration = Duration::from_millis(20);
 
 /// One file of a run, and what happened to it so far.
 pub(super) struct Work {
@@ -28,6 +31,7 @@ pub(super) struct Work {
     owed: Vec<Owed>,
     /// Whether only what is owed is still to be done.
     gives_up: bool,
+    watched: u32,
 }
 
 /// A content that we put, or tried to put, in the file's place.
@@ -79,6 +83,7 @@ impl Work {
             asides: Vec::new(),
             owed: Vec::new(),
             gives_up: false,
+            watched: 0,
         }
     }
 
@@ -137,6 +142,9 @@ impl Run<'_> {
                 && last.to == seen.print
                 && last.owed == work.owed.len()
             {
+                if self.watches(work, &mut seen) {
+                    continue;
+                }
                 work.stands = seen.print;
                 return Ok(());
             }
@@ -163,6 +171,9 @@ impl Run<'_> {
             };
             // Only the permission bits of an unchanged content may still have to be narrowed.
             if wanted == seen.print && !needs_mode(after.as_ref(), &seen) {
+                if self.watches(work, &mut seen) {
+                    continue;
+                }
                 work.stands = seen.print;
                 return Ok(());
             }
@@ -188,6 +199,18 @@ impl Run<'_> {
             found(self.system.remove_file(&aside.temp)).at(&aside.temp, "remove")?;
         }
         Ok(())
+    }
+
+    /// Whether a file that lacked an update for a moment is looked at once more: whoever read it at
+    /// that moment is about to write it without the update.
+    fn watches(&self, work: &mut Work, seen: &mut Seen) -> bool {
+        let is_watched = !work.owed.is_empty() && work.watched < WATCHES;
+        if is_watched {
+            work.watched += 1;
+            seen.release();
+            self.system.sleep(WATCH);
+        }
+        is_watched
     }
 
     /// Reads again what came out, once it is quiet: what was written into it since is owed.
@@ -312,6 +335,7 @@ impl Run<'_> {
                     work.asides.push(Aside { temp: ready.temp, bytes });
                 }
                 work.tries.push(Try { to: ready.to, under: ready.under, owed: ready.owed });
+                work.watched = 0;
                 let dir = seen.real.parent().unwrap_or(Path::new("/"));
                 system.sync(dir).at(dir, "flush")?;
             }
