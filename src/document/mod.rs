@@ -112,6 +112,9 @@ impl Document {
         let text = String::from_utf8(bytes).map_err(|error| not_text(&error))?;
         let document = Self { format, text, whole: None };
         let body = document.body();
+        if body.starts_with(BOM) {
+            return Err(Fault { message: "a second byte order mark".to_owned(), line: 1, column: 1 });
+        }
         let whole = match format {
             Format::Json => json::check(body, true).map(|()| None),
             Format::Jsonc => json::check(body, false).map(|()| None),

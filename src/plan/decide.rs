@@ -81,6 +81,12 @@ impl Action {
         matches!(self, Create | Restore | Update | Repair | UpdateDrift | Adopt | Remove | RemoveForeign)
     }
 
+    /// Whether the entry says what the manifest does afterwards, and did not before.
+    pub fn writes(self) -> bool {
+        use Action::*;
+        matches!(self, Create | Restore | Update | Repair | UpdateDrift)
+    }
+
     /// Whether somebody else's hand shows.
     pub fn is_drift(self) -> bool {
         use Action::*;

@@ -7,7 +7,7 @@ use super::transaction::{self, Access, After, Change, ClientLock, Done, Outcome,
 use crate::base::{Diagnostic, Fingerprint};
 use crate::clients::catalog;
 use crate::document::Document;
-use crate::plan::{FilePlan, Ledger, Observed, Options, Plan, State, plan_file};
+use crate::plan::{FilePlan, Ledger, Observed, Options, Plan, State, Step, plan_file};
 use crate::store::{StateFile, StateLock, Store};
 use crate::system::{FileError, System};
 
@@ -150,10 +150,12 @@ impl Replan<'_> {
         if let Some(problem) = again.refused {
             return Err(Box::new(problem));
         }
-        let is_agreed = |step: &crate::plan::Step| {
+        // What was agreed to is what the entry says in the end, however it came to say something else.
+        let is_agreed = |step: &Step| {
             !step.action.is_change() && !step.action.is_refused()
                 || agreed.steps.iter().any(|known| {
-                    known.target == step.target && known.server == step.server && known.action == step.action
+                    let is_same = known.target == step.target && known.server == step.server;
+                    is_same && (known.action == step.action || known.action.writes() && step.action.writes())
                 })
         };
         if let Some(new) = again.steps.iter().find(|step| !is_agreed(step)) {

@@ -132,7 +132,24 @@ pub(super) fn fault(text: &str, at: usize, message: impl Into<String>) -> Fault 
 impl<'t> Tree<'t> {
     /// Read one document. Time and memory stay linear in the text.
     pub(super) fn parse(text: &'t str) -> Result<Self, Fault> {
-        build::build(text)
+        let tree = build::build(text)?;
+        match tree.nameless() {
+            Some(at) => Err(tree.fault(at, "a key is missing before this `:`")),
+            None => Ok(tree),
+        }
+    }
+
+    /// Where a member has no key at all; parsers do not agree on what it is called.
+    fn nameless(&self) -> Option<usize> {
+        let entries = self.nodes.iter().filter_map(|node| match &node.kind {
+            Kind::Map { entries, .. } => Some(entries),
+            _ => None,
+        });
+        let is_nameless = |entry: &&Entry| {
+            let key = self.node(entry.key);
+            matches!(&key.kind, Kind::Scalar { text, style: ScalarStyle::Plain } if text.is_empty())
+        };
+        entries.flatten().find(is_nameless).map(|entry| entry.start)
     }
 
     pub(super) fn node(&self, id: Id) -> &Node<'t> {

@@ -106,3 +106,11 @@ fn large_and_deep_documents_cost_little() {
     let comments = "# c\n".repeat(5000) + "a:\n" + &"  # d\n".repeat(5000) + "  b: 1\n";
     assert_eq!(get(&comments, &at("/a/b")), Ok(Some(json!(1))));
 }
+
+#[test]
+fn a_member_without_a_key_is_refused() {
+    for text in ["a: 1\n: x\n", ": \n", "{: a}\n", "a:\n  : b\n"] {
+        assert!(check(text).expect_err(text).message.contains("a key is missing"), "{text}");
+    }
+    assert_eq!(check("\"\": 1\n"), Ok(()));
+}
