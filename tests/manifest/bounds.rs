@@ -118,35 +118,6 @@ fn stays_quick_on_many_good_and_dangling_names() {
     assert!(start.elapsed() < LIMIT, "{:?}", start.elapsed());
 }
 
-/// `cargo test --release -- --ignored parse_time --nocapture`
-#[test]
-#[ignore = "a measurement"]
-fn parse_time() {
-    let mut text = String::from("version: 1\nservers:\n");
-    for n in 0..500 {
-        text += &format!(
-            "  server-{n}:\n    description: Number {n}\n    command: npx\n    args: [-y, \"@scope/server-{n}@1.2.3\", --port, {n}]\n    env:\n      TOKEN: ${{secret:token}}\n      LEVEL: info\n    tools: {{ deny: [delete_*] }}\n"
-        );
-    }
-    text += "secrets: { token: { env: X } }\nclients: { cursor: { servers: [\"*\"] } }\n";
-    for _ in 0..5 {
-        let bytes = text.clone().into_bytes();
-        let start = Instant::now();
-        let files = [manifest::parse("mcp.yaml", bytes)];
-        let parsed = start.elapsed();
-        let found = manifest::check(&files, &["cursor"]);
-        eprintln!(
-            "{} KB: parse {parsed:?}, check {:?}, {} problems",
-            text.len() / 1024,
-            start.elapsed() - parsed,
-            found.len()
-        );
-        let start = Instant::now();
-        let full = manifest::validate_fully("mcp.yaml", text.clone().into_bytes());
-        eprintln!("  fully {:?}, {} problems", start.elapsed(), full.diagnostics.len());
-    }
-}
-
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
