@@ -18,7 +18,11 @@ pub(super) fn drop_place(tree: &Tree<'_>, at: &Pointer) -> Result<Planned, Fault
         .root
         .is_some_and(|root| at.0.iter().try_fold(root, |id, step| Some(tree.find(id, step)?.1)).is_some());
     if !there {
-        return Ok(Planned::Nothing);
+        let is_named = tree.root.is_some_and(|root| at.get(&tree.value(root)).is_some());
+        return match is_named {
+            true => Err(tree.fault(0, "a key on the way is no plain text; remove it by hand")),
+            false => Ok(Planned::Nothing),
+        };
     }
     let spot = walk(tree, at)?;
     if spot.depth() < at.0.len() {

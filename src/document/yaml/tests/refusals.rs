@@ -114,3 +114,10 @@ fn a_member_without_a_key_is_refused() {
     }
     assert_eq!(check("\"\": 1\n"), Ok(()));
 }
+
+#[test]
+fn a_key_that_is_a_list_is_not_removed_in_silence() {
+    let text = " [:1]: \n";
+    assert_eq!(get(text, &at("/[:1]")), Ok(Some(Value::Null)));
+    assert!(edit(text, &[Op::Drop { at: Pointer::of(["[:1]"]) }]).is_err());
+}
