@@ -249,6 +249,11 @@ fn open(
 
 /// One more member at the end of a block map or list.
 fn grow_block(tree: &Tree<'_>, spot: &Spot, id: Id, member: &Member, style: Style) -> Result<Splice, Fault> {
+    if let Kind::Map { entries, .. } = &tree.node(id).kind
+        && let Some(last) = entries.last().filter(|entry| tree.node(entry.key).is_block_scalar())
+    {
+        return Err(tree.fault(last.start, "the key before is a text block; add this member by hand"));
+    }
     let text = tree.text;
     let (first, last, before_last, end) = match &tree.node(id).kind {
         Kind::Map { entries, .. } => {

@@ -121,3 +121,10 @@ fn a_key_that_is_a_list_is_not_removed_in_silence() {
     assert_eq!(get(text, &at("/[:1]")), Ok(Some(Value::Null)));
     assert!(edit(text, &[Op::Drop { at: Pointer::of(["[:1]"]) }]).is_err());
 }
+
+#[test]
+fn nothing_is_added_behind_a_key_that_is_a_text_block() {
+    for text in [" ? > ", "? |\n  a\n", "x: 1\n? >\n"] {
+        assert!(edit(text, &[put("/mcpServers/new", json!(1))]).is_err(), "{text}");
+    }
+}
