@@ -86,10 +86,24 @@ pub(in super::super) fn edit(text: &str, ops: &[Op]) -> Result<(String, Vec<Seam
 
 fn plan(tree: &Tree<'_>, op: &Op) -> Result<Planned, Fault> {
     match op {
-        Op::Put { at, value } => put::put(tree, at, value),
+        Op::Put { at, value } => match blank_null(tree) {
+            Some(start) => Err(tree.fault(
+                start,
+                "the document is a written-out null with blanks behind it; remove the word first",
+            )),
+            None => put::put(tree, at, value),
+        },
         Op::Drop { at } => prune::drop_place(tree, at),
         Op::Close { seam } => prune::close(tree, seam),
     }
+}
+
+/// Where the whole document is `~` or `null` with blanks behind it, which could not be put back.
+fn blank_null(tree: &Tree<'_>) -> Option<usize> {
+    let root = tree.root.map(|id| tree.node(id))?;
+    let is_scalar = matches!(&root.kind, Kind::Scalar { text, .. } if !text.is_empty());
+    let line = lines::slice(tree.text, root.end..tree.text.len()).lines().next().unwrap_or_default();
+    (is_scalar && !line.is_empty() && line.trim().is_empty()).then_some(root.start)
 }
 
 /// Changes that were planned on one tree.

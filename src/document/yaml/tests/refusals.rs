@@ -128,3 +128,10 @@ fn nothing_is_added_behind_a_key_that_is_a_text_block() {
         assert!(edit(text, &[put("/mcpServers/new", json!(1))]).is_err(), "{text}");
     }
 }
+
+#[test]
+fn a_document_that_is_a_null_with_blanks_behind_it_is_left_alone() {
+    for text in ["~ ", "null\t\n", "--- ~  \n"] {
+        assert!(edit(text, &[put("/mcpServers/new", json!(1))]).is_err(), "{text}");
+    }
+}
