@@ -11,8 +11,8 @@ use crate::system::{At, FileError, System, found, made};
 
 /// How often other writers may get in between before we give way.
 const ROUNDS: u32 = 50;
-/// How long a file that lacked an update for a moment is watched: ten times 20 ms.
-const WATCHES: u32 = 10;
+/// How long a file that lacked an update for a moment is watched: fifty times 20 ms.
+const WATCHES: u32 = 50;
 const WATCH: Duration = Duration::from_millis(20);
 
 /// One file of a run, and what happened to it so far.
