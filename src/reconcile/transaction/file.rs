@@ -11,9 +11,9 @@ use crate::system::{At, FileError, System, found, made};
 
 /// How often other writers may get in between before we give way.
 const ROUNDS: u32 = 50;
-/// How long a file that lacked an update for a moment is watched: fifty times 20 ms.
-const WATCHES: u32 = 50;
-const WATCH: Duration = Duration::from_millis(20);
+/// How long a file that lacked an update for a moment is watched: ten times 100 ms.
+const WATCHES: u32 = 10;
+const WATCH: Duration = Duration::from_millis(100);
 
 /// One file of a run, and what happened to it so far.
 pub(super) struct Work {
