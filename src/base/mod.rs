@@ -15,3 +15,15 @@ pub use fingerprint::Fingerprint;
 pub use glob::Glob;
 pub use pointer::{Pointer, Step};
 pub use suggest::closest;
+
+/// Whether a value says nothing: null, or an empty text, list or map.
+pub fn is_hollow(value: &serde_json::Value) -> bool {
+    use serde_json::Value;
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}

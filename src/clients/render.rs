@@ -165,7 +165,9 @@ impl Writer<'_> {
                 Slot::Token(token) => launched.take(*token).or_else(|| leaf.always.then(|| token.nothing())),
             };
             if let Some(value) = value {
-                if !matches!(leaf.slot, Slot::Token(token) if token.is_launch()) || is_hollow(&value) {
+                if !matches!(leaf.slot, Slot::Token(token) if token.is_launch())
+                    || crate::base::is_hollow(&value)
+                {
                     self.out.made.push(leaf.at.clone());
                 }
                 self.out.fields.insert(leaf.at.clone(), value);
@@ -502,15 +504,6 @@ impl Launched {
 
     fn take(&mut self, token: Token) -> Option<Value> {
         self.values.iter().find(|(other, _)| *other == token).map(|(_, value)| value.clone())
-    }
-}
-
-fn is_hollow(value: &Value) -> bool {
-    match value {
-        Value::Array(items) => items.is_empty(),
-        Value::Object(members) => members.is_empty(),
-        Value::String(text) => text.is_empty(),
-        _ => false,
     }
 }
 

@@ -168,7 +168,7 @@ impl<'a> Changes<'a> {
         }
         for field in entry.empty.iter().map(Field::Own) {
             let was_ours = recorded.is_some_and(|record| record.print(field).is_some());
-            let is_filled = live.get(field).is_some_and(|value| !is_hollow(value));
+            let is_filled = live.get(field).is_some_and(|value| !crate::base::is_hollow(value));
             if is_filled && !was_ours && !is_desired(entry, field) {
                 changes.pending.push(field);
                 changes.drifted.push(field);
@@ -261,13 +261,4 @@ pub(super) fn columns(action: Action, facts: Facts) -> (char, char) {
         _ => ' ',
     };
     (since, will)
-}
-
-pub(super) fn is_hollow(value: &Value) -> bool {
-    match value {
-        Value::Array(items) => items.is_empty(),
-        Value::Object(members) => members.is_empty(),
-        Value::String(text) => text.is_empty(),
-        value => value.is_null(),
-    }
 }
