@@ -19,6 +19,8 @@ pub mod manifest;
 pub mod desired;
 pub mod plan;
 pub mod system;
+pub mod secrets;
 pub mod store;
 pub mod reconcile;
+pub mod bridge;
 pub mod cli;

@@ -8,12 +8,14 @@ mod glob;
 pub mod mask;
 mod parsed;
 mod pointer;
+mod secret;
 mod suggest;
 
 pub use diagnostic::{Diagnostic, Place, Severity};
 pub use fingerprint::Fingerprint;
 pub use glob::Glob;
 pub use pointer::{Pointer, Step};
+pub use secret::Secret;
 pub use suggest::closest;
 
 /// Whether a value says nothing: null, or an empty text, list or map.

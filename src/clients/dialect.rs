@@ -30,6 +30,8 @@ impl Field {
 pub(super) enum Refusal {
     /// It refers to this variable, and the client expands none there.
     NoVariable(String),
+    /// It refers to this secret, and no client knows where it is kept.
+    Secret(String),
     /// The client would replace a part of it.
     Expands,
     /// The client replaces it if a variable of this name is set.
@@ -109,6 +111,7 @@ impl Dialect {
                     out.extend([form.before.as_str(), name, form.after.as_str()]);
                 }
                 (Part::Env(name), _) => return Err(Refusal::NoVariable(name.clone())),
+                (Part::Secret(name), _) => return Err(Refusal::Secret(name.clone())),
             }
         }
         match text.literal() {

@@ -307,6 +307,9 @@ impl Writer<'_> {
                 let why = format!("refers to the variable {name}, which {client} does not fill in there");
                 (true, "no-variable", why)
             }
+            Err(Refusal::Secret(name)) => {
+                (true, "needs-secret", format!("needs the secret `{name}`, which only a launch can look up"))
+            }
             Err(Refusal::Expands) => {
                 (true, "literal-expands", format!("holds text that {client} would replace"))
             }

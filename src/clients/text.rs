@@ -11,6 +11,8 @@ pub enum Part {
     Literal(String),
     /// The value of an environment variable, as the client or the server finds it.
     Env(String),
+    /// The value of a secret of the manifest, which only a launch may look up.
+    Secret(String),
 }
 
 impl Text {
@@ -55,6 +57,22 @@ impl Text {
         let (first, rest) = self.0.split_first()?;
         let Part::Literal(first) = first else { return None };
         Some([Part::Literal(first.strip_prefix(prefix)?.to_owned())].iter().chain(rest).cloned().collect())
+    }
+
+    /// The secrets it refers to, in order.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Secret(name) => Some(name.as_str()),
+            Part::Literal(_) | Part::Env(_) => None,
+        })
+    }
+
+    /// The variables it refers to, in order.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Env(name) => Some(name.as_str()),
+            Part::Literal(_) | Part::Secret(_) => None,
+        })
     }
 
     /// Whether there is nothing in it.

@@ -11,4 +11,4 @@ mod text;
 mod wish;
 
 pub use resolve::{Chosen, Desired, Machine, Target, Unit, resolve};
-pub use wish::{Entry, Unreachable, Wish, launch, reach, wish};
+pub use wish::{Entry, Wish, launch, reach, wish};

@@ -8,57 +8,61 @@ use crate::clients::{Part, Text};
 use crate::manifest::model::SecretSource;
 use crate::manifest::text::{self as manifest_text, Builtin};
 
-/// Why a text cannot be written into a client's file as it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Needs {
-    /// It refers to a secret that only a launch can resolve.
-    Secret(String),
+/// What becomes of a reference to a secret that lives in the environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// A reference to the variable, in the client's own syntax.
+    AsVariable,
+    /// A secret like any other.
+    AsSecret,
 }
 
-/// Fills in variables and built-ins; secrets that live in the environment become references to it.
-pub(super) fn fill(text: &str, units: &[Unit], unit: usize, machine: &Machine<'_>) -> Result<Text, Needs> {
-    let mut filled = Text::default();
-    fill_into(&mut filled, text, units, unit, machine, 0)?;
-    Ok(filled)
+/// Fills in variables and built-ins; secrets stay references.
+pub(super) fn fill(text: &str, units: &[Unit], unit: usize, machine: &Machine<'_>, kept: Kept) -> Text {
+    let mut filling = Filling { units, machine, kept, text: Text::default() };
+    filling.add(text, unit, 0);
+    filling.text
 }
 
-fn fill_into(
-    filled: &mut Text,
-    text: &str,
-    units: &[Unit],
-    unit: usize,
-    machine: &Machine<'_>,
-    depth: usize,
-) -> Result<(), Needs> {
-    // `manifest::check` refuses cycles; the bound keeps this total on its own.
-    if depth > 16 {
-        return Ok(());
-    }
-    for part in parts_of(text) {
-        match part {
-            manifest_text::Part::Literal(literal) => filled.push(Part::Literal(literal)),
-            manifest_text::Part::Env(name) => filled.push(Part::Env(name)),
-            manifest_text::Part::Builtin(builtin) => {
-                filled.push(Part::Literal(built_in(builtin, &units[unit].dir, machine)));
-            }
-            manifest_text::Part::Var(name) => {
-                let found = units.iter().position(|unit| unit.manifest.vars.contains_key(&name));
-                if let Some(at) = found {
-                    fill_into(filled, &units[at].manifest.vars[&name], units, at, machine, depth + 1)?;
+struct Filling<'a> {
+    units: &'a [Unit],
+    machine: &'a Machine<'a>,
+    kept: Kept,
+    text: Text,
+}
+
+impl Filling<'_> {
+    fn add(&mut self, text: &str, unit: usize, depth: usize) {
+        // `manifest::check` refuses cycles; the bound keeps this total on its own.
+        if depth > 16 {
+            return;
+        }
+        for part in parts_of(text) {
+            match part {
+                manifest_text::Part::Literal(literal) => self.text.push(Part::Literal(literal)),
+                manifest_text::Part::Env(name) => self.text.push(Part::Env(name)),
+                manifest_text::Part::Builtin(builtin) => {
+                    let value = built_in(builtin, &self.units[unit].dir, self.machine);
+                    self.text.push(Part::Literal(value));
                 }
-            }
-            manifest_text::Part::Secret(name) => {
-                let source = units.iter().find_map(|unit| unit.manifest.secrets.get(&name));
-                match source {
-                    Some(SecretSource { env: Some(variable), .. }) => {
-                        filled.push(Part::Env(variable.clone()))
+                manifest_text::Part::Var(name) => {
+                    let found = self.units.iter().position(|unit| unit.manifest.vars.contains_key(&name));
+                    if let Some(at) = found {
+                        self.add(&self.units[at].manifest.vars[&name], at, depth + 1);
                     }
-                    _ => return Err(Needs::Secret(name)),
+                }
+                manifest_text::Part::Secret(name) => {
+                    let source = self.units.iter().find_map(|unit| unit.manifest.secrets.get(&name));
+                    self.text.push(match source {
+                        Some(SecretSource { env: Some(variable), .. }) if self.kept == Kept::AsVariable => {
+                            Part::Env(variable.clone())
+                        }
+                        _ => Part::Secret(name),
+                    });
                 }
             }
         }
     }
-    Ok(())
 }
 
 /// `manifest::check` has refused texts with mistakes; should one come here, it is what it says.
@@ -88,9 +92,7 @@ pub(super) fn path(
 ) -> Result<PathBuf, Box<Diagnostic>> {
     let unknown =
         |message: String, hint: &str| Box::new(Diagnostic::error("unknown-path", message).hint(hint));
-    let filled = fill(text, units, unit, machine).map_err(|Needs::Secret(name)| {
-        unknown(format!("the path `{text}` needs the secret `{name}`"), "a path cannot hold a secret")
-    })?;
+    let filled = fill(text, units, unit, machine, Kept::AsVariable);
     let mut path = String::new();
     for part in filled.parts() {
         match part {
@@ -103,6 +105,10 @@ pub(super) fn path(
                     )
                 })?;
                 path.push_str(&value);
+            }
+            Part::Secret(name) => {
+                let message = format!("the path `{text}` needs the secret `{name}`");
+                return Err(unknown(message, "a path cannot hold a secret"));
             }
         }
     }

@@ -2,7 +2,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 use std::path::PathBuf;
 
-use super::text::{Needs, fill};
+use super::text::{Kept, fill};
 use super::{Chosen, Machine, Target, Unit};
 use crate::base::{Diagnostic, Pointer, Step};
 use crate::clients::{Filter, Launch, Place, Text, Wanted};
@@ -203,59 +203,37 @@ pub fn launch(
     if server.source.is_some() {
         return Err(not_yet("comes from a `source`", "build it by hand and name the command that runs it"));
     }
-    reach(server, units, unit, machine).map_err(|why| match why {
-        Unreachable::Secret(secret) => not_yet(
-            &format!("needs the secret `{secret}` at launch"),
-            &format!(
-                "keep the secret in the environment for now: `secrets: {{ {secret}: {{ env: NAME }} }}`"
-            ),
-        ),
-        Unreachable::Path(problem) => *problem,
-    })
-}
-
-/// Why it cannot be said how a server is started or reached.
-#[derive(Debug)]
-pub enum Unreachable {
-    /// A secret that only a launch can resolve.
-    Secret(String),
-    /// A directory that cannot be worked out.
-    Path(Box<Diagnostic>),
+    reach(server, units, unit, machine).map_err(|problem| *problem)
 }
 
 /// How a server with a `command` or a `url` is started or reached, its variables filled in.
 ///
 /// # Errors
-/// What of it cannot be filled in.
+/// A directory that cannot be worked out.
 pub fn reach(
     server: &Server,
     units: &[Unit],
     unit: usize,
     machine: &Machine<'_>,
-) -> Result<Launch, Unreachable> {
-    let fill = |text: &str| {
-        fill(text, units, unit, machine).map_err(|Needs::Secret(secret)| Unreachable::Secret(secret))
-    };
+) -> Result<Launch, Box<Diagnostic>> {
+    let fill = |text: &str| fill(text, units, unit, machine, Kept::AsVariable);
     let pairs = |map: &IndexMap<String, crate::manifest::model::Scalar>| {
-        map.iter()
-            .map(|(key, text)| Ok((key.clone(), fill(&text.0)?)))
-            .collect::<Result<Vec<_>, Unreachable>>()
+        map.iter().map(|(key, text)| (key.clone(), fill(&text.0))).collect::<Vec<_>>()
     };
     if let Some(url) = &server.url {
-        let (url, headers) = (fill(url)?, pairs(&server.headers)?);
+        let (url, headers) = (fill(url), pairs(&server.headers));
         return Ok(match server.transport.unwrap_or_default() {
             Transport::Http => Launch::Http { url, headers },
             Transport::Sse => Launch::Sse { url, headers },
         });
     }
     Ok(Launch::Stdio {
-        command: fill(server.command.as_deref().unwrap_or_default())?,
-        args: server.args.iter().map(|arg| fill(arg)).collect::<Result<Vec<Text>, _>>()?,
-        env: pairs(&server.env)?,
+        command: fill(server.command.as_deref().unwrap_or_default()),
+        args: server.args.iter().map(|arg| fill(arg)).collect(),
+        env: pairs(&server.env),
         cwd: match &server.cwd {
             Some(cwd) => {
-                let path = super::text::path(cwd, units, unit, machine);
-                Some(Text::from(path.map_err(Unreachable::Path)?.display().to_string()))
+                Some(Text::from(super::text::path(cwd, units, unit, machine)?.display().to_string()))
             }
             None => None,
         },

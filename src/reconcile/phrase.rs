@@ -145,6 +145,7 @@ fn manifest_text(text: &Text) -> String {
         .map(|part| match part {
             Part::Literal(literal) => escape(literal),
             Part::Env(name) => format!("${{env:{name}}}"),
+            Part::Secret(name) => format!("${{secret:{name}}}"),
         })
         .collect()
 }

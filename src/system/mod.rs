@@ -7,8 +7,11 @@
 #![allow(clippy::disallowed_methods)]
 
 mod memory;
+mod programs;
 mod read_only;
 mod real;
+mod real_keyring;
+mod real_programs;
 #[cfg(any(target_os = "linux", windows))]
 mod unsafe_calls;
 
@@ -18,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 pub use memory::{Fault, Loss, Memory, Writer};
+pub use programs::{Keyring, KeyringError, Program, Programs, Ran};
 pub use read_only::ReadOnly;
 pub use real::Real;
 
@@ -91,7 +95,7 @@ pub trait Lease: Send {
 pub trait Lock: Send {}
 
 /// The operating system as this product sees it. All paths are absolute.
-pub trait System: Send + Sync {
+pub trait System: Programs + Send + Sync {
     /// The bytes of a file, links followed.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
     /// About the path itself, a final link not followed.

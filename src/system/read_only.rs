@@ -2,7 +2,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::{Lock, Meta, Quiet, Swap, System};
+use super::{Keyring, KeyringError, Lock, Meta, Program, Programs, Quiet, Ran, Swap, System};
+use crate::base::Secret;
 
 /// A system that can be looked at and not changed: what planning runs on.
 ///
@@ -106,5 +107,43 @@ impl System for ReadOnly<'_> {
     }
     fn random(&self) -> io::Result<[u8; 32]> {
         self.0.random()
+    }
+}
+
+impl Programs for ReadOnly<'_> {
+    fn own_path(&self) -> io::Result<PathBuf> {
+        self.0.own_path()
+    }
+    fn run(&self, argv: &[String], dir: &Path, limit: Duration) -> io::Result<Ran> {
+        self.0.run(argv, dir, limit)
+    }
+    fn become_program(&self, _program: &Program) -> io::Result<i32> {
+        refused()
+    }
+    fn keyring(&self) -> Result<Box<dyn Keyring>, KeyringError> {
+        Ok(Box::new(ReadOnlyKeyring(self.0.keyring()?)))
+    }
+    fn ask_secret(&self, question: &str) -> io::Result<Option<Secret<String>>> {
+        self.0.ask_secret(question)
+    }
+    fn read_input(&self) -> io::Result<Secret<Vec<u8>>> {
+        self.0.read_input()
+    }
+    fn keep_memory_private(&self) {
+        self.0.keep_memory_private();
+    }
+}
+
+struct ReadOnlyKeyring(Box<dyn Keyring>);
+
+impl Keyring for ReadOnlyKeyring {
+    fn get(&self, name: &str) -> Result<Option<Secret<String>>, KeyringError> {
+        self.0.get(name)
+    }
+    fn set(&self, _name: &str, _value: &Secret<String>) -> Result<(), KeyringError> {
+        Err(KeyringError::Failed("this run must not write".to_owned()))
+    }
+    fn remove(&self, _name: &str) -> Result<bool, KeyringError> {
+        Err(KeyringError::Failed("this run must not write".to_owned()))
     }
 }

@@ -52,8 +52,14 @@ mod windows {
     use windows_sys::Win32::Storage::FileSystem::{
         MOVEFILE_REPLACE_EXISTING, MOVEFILE_WRITE_THROUGH, MoveFileExW, ReplaceFileW,
     };
+    use windows_sys::Win32::System::JobObjects::{
+        AssignProcessToJobObject, CreateJobObjectW, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
+        JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectExtendedLimitInformation, SetInformationJobObject,
+    };
     use windows_sys::Win32::System::SystemInformation::GetTickCount64;
-    use windows_sys::Win32::System::Threading::{OpenProcess, PROCESS_SYNCHRONIZE, WaitForSingleObject};
+    use windows_sys::Win32::System::Threading::{
+        GetCurrentProcess, OpenProcess, PROCESS_SYNCHRONIZE, WaitForSingleObject,
+    };
 
     use super::*;
 
@@ -68,6 +74,26 @@ mod windows {
 
     fn check(result: i32) -> io::Result<()> {
         if result == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// Puts this process, and so every program it starts from here on, into a job that the system ends
+    /// when we end.
+    pub fn end_children_with_us() -> io::Result<()> {
+        let mut limits = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
+        limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
+        let size = u32::try_from(size_of_val(&limits)).unwrap_or(0);
+        // SAFETY: no attributes and no name are allowed; the handle is checked below and never closed,
+        // so the job lives as long as this process.
+        let job = unsafe { CreateJobObjectW(ptr::null(), ptr::null()) };
+        if job.is_null() {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the pointer and the size are those of one value that lives until the call returns.
+        check(unsafe {
+            SetInformationJobObject(job, JobObjectExtendedLimitInformation, (&raw const limits).cast(), size)
+        })?;
+        // SAFETY: a job handle of ours and the constant handle of this process.
+        check(unsafe { AssignProcessToJobObject(job, GetCurrentProcess()) })
     }
 
     /// Puts `new` in place of `live`, which moves to `aside`; attributes and access lists of `live`

@@ -6,6 +6,7 @@
 
 mod disk;
 mod other;
+mod programs;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
@@ -69,6 +70,9 @@ struct State {
     leases: Vec<LeaseState>,
     writers: BTreeMap<u64, u32>,
     random: u64,
+    keyring: Option<BTreeMap<String, String>>,
+    prints: BTreeMap<Vec<String>, String>,
+    answers: Vec<String>,
 }
 
 struct LeaseState {
@@ -96,6 +100,9 @@ impl Default for Memory {
             leases: Vec::new(),
             writers: BTreeMap::new(),
             random: 0,
+            keyring: None,
+            prints: BTreeMap::new(),
+            answers: Vec::new(),
         })));
         memory.make_dirs(Path::new("/home/me"));
         memory

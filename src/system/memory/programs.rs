@@ -1,0 +1,74 @@
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::Memory;
+use crate::base::Secret;
+use crate::system::{Keyring, KeyringError, Program, Programs, Ran};
+
+/// What the simulated machine has besides files.
+impl Memory {
+    /// From now on there is a keyring, and it holds this.
+    pub fn put_into_keyring(&self, name: &str, value: &str) {
+        self.state().keyring.get_or_insert_default().insert(name.to_owned(), value.to_owned());
+    }
+
+    /// From now on this program exists and prints this.
+    pub fn install(&self, argv: &[&str], prints: &str) {
+        let argv = argv.iter().map(|&arg| arg.to_owned()).collect();
+        self.state().prints.insert(argv, prints.to_owned());
+    }
+
+    /// The next answer to a question, last given first; also what standard input holds.
+    pub fn answer(&self, text: &str) {
+        self.state().answers.push(text.to_owned());
+    }
+}
+
+impl Programs for Memory {
+    fn own_path(&self) -> io::Result<PathBuf> {
+        Ok(PathBuf::from("/usr/bin/mcpkeel"))
+    }
+
+    fn run(&self, argv: &[String], _dir: &Path, _limit: Duration) -> io::Result<Ran> {
+        let out = self.state().prints.get(argv).cloned().ok_or(ErrorKind::NotFound)?;
+        Ok(Ran { code: Some(0), out: Secret::new(out.into_bytes()), err: String::new() })
+    }
+
+    fn become_program(&self, _program: &Program) -> io::Result<i32> {
+        Err(ErrorKind::Unsupported.into())
+    }
+
+    fn keyring(&self) -> Result<Box<dyn Keyring>, KeyringError> {
+        match self.state().keyring {
+            Some(_) => Ok(Box::new(self.clone())),
+            None => Err(KeyringError::Unavailable("the simulated machine has none".to_owned())),
+        }
+    }
+
+    fn ask_secret(&self, _question: &str) -> io::Result<Option<Secret<String>>> {
+        Ok(self.state().answers.pop().map(Secret::new))
+    }
+
+    fn read_input(&self) -> io::Result<Secret<Vec<u8>>> {
+        Ok(Secret::new(self.state().answers.pop().unwrap_or_default().into_bytes()))
+    }
+
+    fn keep_memory_private(&self) {}
+}
+
+impl Keyring for Memory {
+    fn get(&self, name: &str) -> Result<Option<Secret<String>>, KeyringError> {
+        let state = self.state();
+        Ok(state.keyring.as_ref().and_then(|keyring| keyring.get(name)).cloned().map(Secret::new))
+    }
+
+    fn set(&self, name: &str, value: &Secret<String>) -> Result<(), KeyringError> {
+        self.put_into_keyring(name, value.expose());
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> Result<bool, KeyringError> {
+        Ok(self.state().keyring.get_or_insert_default().remove(name).is_some())
+    }
+}

@@ -1,0 +1,167 @@
+//! Other programs, the keyring and the terminal of the machine this runs on.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroize as _;
+
+use super::{Keyring, KeyringError, Program, Programs, Ran, Real};
+use crate::base::Secret;
+
+/// The most that a program may print, and that is read from standard input: a secret is small.
+const MOST: u64 = 1 << 20;
+
+/// The most that is kept of what a program complains about.
+const MOST_COMPLAINTS: u64 = 4 << 10;
+
+impl Programs for Real {
+    fn own_path(&self) -> io::Result<PathBuf> {
+        let called = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
+        let running = std::env::current_exe()?;
+        let is_us = |path: &PathBuf| same_file(path, &running);
+        if called.components().count() > 1 {
+            let path = std::env::current_dir()?.join(&called);
+            return Ok(if is_us(&path) { tidy(&path) } else { running });
+        }
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let found = std::env::split_paths(&path).map(|dir| dir.join(&called)).find(is_us);
+        Ok(found.filter(|path| path.is_absolute()).unwrap_or(running))
+    }
+
+    fn run(&self, argv: &[String], dir: &Path, limit: Duration) -> io::Result<Ran> {
+        let (command, args) = argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+        let mut child = Command::new(command)
+            .args(args)
+            .current_dir(dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let out = collect(child.stdout.take(), MOST);
+        let err = collect(child.stderr.take(), MOST_COMPLAINTS);
+        let until = Instant::now() + limit;
+        let status = loop {
+            match child.try_wait()? {
+                Some(status) => break status,
+                None if Instant::now() >= until => {
+                    child.kill()?;
+                    child.wait()?;
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "it took too long and was ended"));
+                }
+                None => std::thread::sleep(Duration::from_millis(2)),
+            }
+        };
+        // Someone it started may hold its output open; what it printed itself is there by now.
+        let left = || until.saturating_duration_since(Instant::now()).max(Duration::from_millis(200));
+        let timed_out = |_| io::Error::new(io::ErrorKind::TimedOut, "its output never ended");
+        let out = out.recv_timeout(left()).map_err(timed_out)??;
+        let err = err.recv_timeout(left()).map_err(timed_out)??;
+        if out.expose().len() as u64 > MOST {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it printed more than 1 MiB"));
+        }
+        let err = String::from_utf8_lossy(err.expose()).into_owned();
+        Ok(Ran { code: status.code(), out, err })
+    }
+
+    fn become_program(&self, program: &Program) -> io::Result<i32> {
+        let mut command = Command::new(program.command.expose());
+        command.args(program.args.iter().map(Secret::expose));
+        command.envs(program.env.iter().map(|(name, value)| (name, value.expose())));
+        if let Some(dir) = &program.cwd {
+            command.current_dir(dir);
+        }
+        become_command(command)
+    }
+
+    fn keyring(&self) -> Result<Box<dyn Keyring>, KeyringError> {
+        super::real_keyring::open()
+    }
+
+    fn ask_secret(&self, question: &str) -> io::Result<Option<Secret<String>>> {
+        match rpassword::prompt_password(question) {
+            Ok(answer) => Ok(Some(Secret::new(answer))),
+            Err(error) if is_no_terminal(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn read_input(&self) -> io::Result<Secret<Vec<u8>>> {
+        let input = read_at_most(io::stdin().lock(), MOST)?;
+        if input.expose().len() as u64 > MOST {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "there is more than 1 MiB of it"));
+        }
+        Ok(input)
+    }
+
+    fn keep_memory_private(&self) {
+        // Where the system refuses, there is nothing else to be done about it.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    }
+}
+
+#[cfg(unix)]
+fn become_command(mut command: Command) -> io::Result<i32> {
+    use std::os::unix::process::CommandExt as _;
+    Err(command.exec())
+}
+
+#[cfg(windows)]
+fn become_command(mut command: Command) -> io::Result<i32> {
+    // Whatever joins the job ends with us, however we end.
+    super::unsafe_calls::end_children_with_us()?;
+    Ok(command.status()?.code().unwrap_or(1))
+}
+
+fn collect(pipe: Option<impl Read + Send + 'static>, most: u64) -> Receiver<io::Result<Secret<Vec<u8>>>> {
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || {
+        let read = pipe.map_or_else(|| Ok(Secret::new(Vec::new())), |pipe| read_at_most(pipe, most));
+        // Nobody waits any more when it took too long.
+        let _ = send.send(read);
+    });
+    receive
+}
+
+/// Up to one byte more than `most`, so that the caller can tell; the buffer never moves, so no copy is
+/// left behind.
+fn read_at_most(from: impl Read, most: u64) -> io::Result<Secret<Vec<u8>>> {
+    let mut bytes = Vec::with_capacity(64 << 10);
+    let mut from = from.take(most + 1);
+    loop {
+        if bytes.len() == bytes.capacity() {
+            let mut larger = Vec::with_capacity(bytes.capacity() * 4);
+            larger.extend_from_slice(&bytes);
+            bytes.zeroize();
+            bytes = larger;
+        }
+        let start = bytes.len();
+        bytes.resize(bytes.capacity(), 0);
+        match from.read(&mut bytes[start..]) {
+            Ok(0) => {
+                bytes.truncate(start);
+                return Ok(Secret::new(bytes));
+            }
+            Ok(read) => bytes.truncate(start + read),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => bytes.truncate(start),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn is_no_terminal(error: &io::Error) -> bool {
+    // ENXIO: the process has no controlling terminal. ENOENT: there is no /dev/tty.
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(6)
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    matches!((std::fs::canonicalize(a), std::fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// Without `.` parts: `/work/./mcpkeel`.
+fn tidy(path: &Path) -> PathBuf {
+    path.components().collect()
+}
