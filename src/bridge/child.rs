@@ -58,8 +58,11 @@ pub async fn run(name: &str, mut child: Child, link: Link) -> u8 {
     }
     writing.abort();
     let status = end(&mut child, &mut hurry).await;
-    // What it said last; a grandchild may hold the pipe open for longer.
-    let _ = timeout(STEP, reading).await;
+    if !reading.is_finished() {
+        // What it said last; a grandchild may hold the pipe open for longer.
+        let _ = timeout(STEP, &mut reading).await;
+        reading.abort();
+    }
     status.map_or(1, |status| code(&status))
 }
 

@@ -201,9 +201,10 @@ impl Ends {
     }
 
     async fn from_server(self, mut incoming: mpsc::Receiver<Incoming>) {
+        let Self { middle, to_server: strong, to_client } = self;
         // Held weakly, so that the link sees the end of what the client sends.
-        let Self { middle, to_server, to_client } = self;
-        let to_server = to_server.downgrade();
+        let to_server = strong.downgrade();
+        drop(strong);
         while let Some(incoming) = incoming.recv().await {
             let steps = middle.lock().unwrap_or_else(PoisonError::into_inner).from_server(incoming);
             for text in steps.to_client {
