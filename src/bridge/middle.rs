@@ -4,7 +4,7 @@
 
 use super::eras::Eras;
 use super::link::Incoming;
-use super::message::{Fault, Message};
+use super::message::{Fault, Id, Message};
 use super::sieve::{Sieve, Verdict};
 use crate::clients::Filter;
 
@@ -40,6 +40,16 @@ impl Middle {
             Verdict::Answer(answer) => Steps { to_client: vec![answer], ..Steps::default() },
             Verdict::Drop => Steps::default(),
         }
+    }
+
+    /// A question of ours whose answer may never come, said once; see [`Middle::give_up`].
+    pub fn awaits(&mut self) -> Option<Id> {
+        self.eras.awaits()
+    }
+
+    /// No answer to that came for long.
+    pub fn give_up(&mut self, question: &Id) -> Steps {
+        self.eras.give_up(question)
     }
 
     /// The server, or the transport in its place, sent this.
