@@ -30,13 +30,13 @@ impl Middle {
     }
 
     /// The client sent this.
-    pub fn from_client(&mut self, read: Result<Message, Fault>) -> Steps {
+    pub fn client_says(&mut self, read: Result<Message, Fault>) -> Steps {
         let message = match read {
             Ok(message) => message,
             Err(fault) => return Steps { to_client: vec![fault.answer()], ..Steps::default() },
         };
         match self.sieve.judge(&message) {
-            Verdict::Pass => self.eras.from_client(message),
+            Verdict::Pass => self.eras.client_says(message),
             Verdict::Answer(answer) => Steps { to_client: vec![answer], ..Steps::default() },
             Verdict::Drop => Steps::default(),
         }
@@ -53,9 +53,9 @@ impl Middle {
     }
 
     /// The server, or the transport in its place, sent this.
-    pub fn from_server(&mut self, incoming: Incoming) -> Steps {
+    pub fn server_says(&mut self, incoming: Incoming) -> Steps {
         let Incoming { message, origin } = incoming;
         let message = self.sieve.strain(message);
-        self.eras.from_server(message, &origin)
+        self.eras.server_says(message, &origin)
     }
 }

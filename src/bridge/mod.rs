@@ -118,11 +118,11 @@ pub async fn bridge(
         start(bridge.upstream, &bridge.name, Link { inbox, outbox, hurry: Hurry(hurried), note })?;
     let ends = Ends { middle: Arc::new(Mutex::new(Middle::new(&bridge.tools))), to_server, to_client };
     let mut writing = tokio::spawn(lines::write(output, answers));
-    let downward = tokio::spawn(ends.clone().from_server(from_server));
+    let downward = tokio::spawn(ends.clone().hear_server(from_server));
     let mut stop = pin!(stop);
     let code = tokio::select! {
         // Standard input that cannot be read is as good as closed.
-        _ = ends.from_client(Lines::new(input)) => None,
+        _ = ends.hear_client(Lines::new(input)) => None,
         // The client reads no more.
         _ = &mut writing => None,
         code = &mut ended => Some(code),
@@ -181,7 +181,7 @@ struct Ends {
 }
 
 impl Ends {
-    async fn from_client(&self, mut lines: Lines<impl AsyncRead + Unpin>) -> io::Result<()> {
+    async fn hear_client(&self, mut lines: Lines<impl AsyncRead + Unpin>) -> io::Result<()> {
         while let Some(line) = lines.next().await? {
             let reads = match line {
                 Line::Text(line) => match str::from_utf8(&line) {
@@ -199,7 +199,7 @@ impl Ends {
                 }
             };
             for read in reads {
-                let steps = lock(&self.middle).from_client(read);
+                let steps = lock(&self.middle).client_says(read);
                 self.take(steps).await;
                 self.watch();
             }
@@ -207,13 +207,13 @@ impl Ends {
         Ok(())
     }
 
-    async fn from_server(self, mut incoming: mpsc::Receiver<Incoming>) {
+    async fn hear_server(self, mut incoming: mpsc::Receiver<Incoming>) {
         let Self { middle, to_server: strong, to_client } = self;
         // Held weakly, so that the link sees the end of what the client sends.
         let to_server = strong.downgrade();
         drop(strong);
         while let Some(incoming) = incoming.recv().await {
-            let steps = lock(&middle).from_server(incoming);
+            let steps = lock(&middle).server_says(incoming);
             for text in steps.to_client {
                 // The client may be gone.
                 let _ = to_client.send(text).await;

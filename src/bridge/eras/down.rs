@@ -112,7 +112,7 @@ impl Down {
     }
 
     /// The client sent this.
-    pub fn from_client(&mut self, message: Message) -> Steps {
+    pub fn client_says(&mut self, message: Message) -> Steps {
         match message.kind.clone() {
             Kind::Request(id, method) => match method.as_str() {
                 "server/discover" => Steps::to_client(message::result(&id, &self.discovered())),
@@ -283,7 +283,7 @@ impl Down {
     }
 
     /// The server, or the transport in its place, sent this.
-    pub fn from_server(&mut self, message: Message, origin: &Origin) -> Steps {
+    pub fn server_says(&mut self, message: Message, origin: &Origin) -> Steps {
         match message.kind.clone() {
             Kind::Result(id) | Kind::Error(Some(id)) => {
                 let known = id.as_json().to_owned();

@@ -81,18 +81,18 @@ enum Question {
 
 impl Eras {
     /// The client sent this.
-    pub fn from_client(&mut self, message: Message) -> Steps {
+    pub fn client_says(&mut self, message: Message) -> Steps {
         match &mut self.0 {
             Stage::Fresh => self.first(message),
             Stage::Asking(asking) => asking.hold(message),
             Stage::Same => Steps::to_server(message),
-            Stage::Up(up) => up.from_client(message),
-            Stage::Down(down) => down.from_client(message),
+            Stage::Up(up) => up.client_says(message),
+            Stage::Down(down) => down.client_says(message),
         }
     }
 
     /// The server, or the transport in its place, sent this.
-    pub fn from_server(&mut self, message: Message, origin: &Origin) -> Steps {
+    pub fn server_says(&mut self, message: Message, origin: &Origin) -> Steps {
         match &mut self.0 {
             Stage::Fresh | Stage::Same => {
                 let is_ours = message.answers().is_some_and(is_own);
@@ -112,8 +112,8 @@ impl Eras {
                 let is_ours = message.answers().is_some_and(is_own);
                 if is_ours { Steps::default() } else { Steps::to_client(message.text) }
             }
-            Stage::Up(up) => up.from_server(message),
-            Stage::Down(down) => down.from_server(message, origin),
+            Stage::Up(up) => up.server_says(message),
+            Stage::Down(down) => down.server_says(message, origin),
         }
     }
 
@@ -232,7 +232,7 @@ impl Eras {
     /// Takes up what waited.
     fn resume(&mut self, mut steps: Steps, first: Option<Message>, held: Vec<Message>) -> Steps {
         for message in first.into_iter().chain(held) {
-            steps.append(self.from_client(message));
+            steps.append(self.client_says(message));
         }
         steps
     }

@@ -14,12 +14,12 @@ fn values(steps: Steps) -> (Vec<Value>, Vec<Value>) {
 
 /// What goes to the server and to the client when the client says this.
 fn say(eras: &mut Eras, value: &Value) -> (Vec<Value>, Vec<Value>) {
-    values(eras.from_client(read(value)))
+    values(eras.client_says(read(value)))
 }
 
 /// The same when the server says this.
 fn hear(eras: &mut Eras, value: &Value) -> (Vec<Value>, Vec<Value>) {
-    values(eras.from_server(read(value), &Origin::Server(None)))
+    values(eras.server_says(read(value), &Origin::Server(None)))
 }
 
 fn initialize() -> Value {
@@ -97,7 +97,7 @@ fn what_only_failed_to_arrive_says_nothing_of_the_era() {
     let mut eras = Eras::default();
     say(&mut eras, &modern(1, "tools/list", json!({})));
     let failure = json!({"id": "mcpkeel:discover", "error": {"code": -31001, "message": "401"}});
-    let (to_server, to_client) = values(eras.from_server(read(&failure), &Origin::Transport(Some(401))));
+    let (to_server, to_client) = values(eras.server_says(read(&failure), &Origin::Transport(Some(401))));
     assert_eq!((to_server.len(), &to_client[0]["id"]), (0, &json!(1)));
     // The next request asks again.
     assert_eq!(say(&mut eras, &modern(2, "tools/list", json!({}))).0[0]["method"], "server/discover");

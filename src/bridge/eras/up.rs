@@ -96,7 +96,7 @@ impl Up {
     }
 
     /// The client sent this.
-    pub fn from_client(&mut self, message: Message) -> Steps {
+    pub fn client_says(&mut self, message: Message) -> Steps {
         match message.kind.clone() {
             Kind::Request(id, method) => self.request(&id, &method, message),
             Kind::Notification(method) => match method.as_str() {
@@ -248,7 +248,7 @@ impl Up {
     }
 
     /// The server sent this.
-    pub fn from_server(&mut self, message: Message) -> Steps {
+    pub fn server_says(&mut self, message: Message) -> Steps {
         if let Some(id) = message.answers() {
             if self.listening.as_ref() == Some(id) {
                 self.listening = None;
