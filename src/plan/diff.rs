@@ -50,8 +50,14 @@ pub fn plan_file(
         Ok((Finished { new, removes_file, record }, steps, guards)) => FilePlan {
             real: observed.real,
             before,
+            // A file that holds a secret and that others can read is written again for its mode alone.
+            new: match new {
+                None if !removes_file && observed.is_open && is_private(&wishes) => {
+                    Some(document.bytes().to_vec())
+                }
+                new => new,
+            },
             old: before.map(|_| document),
-            new,
             removes_file,
             steps,
             guards,
@@ -96,6 +102,7 @@ fn refuse(
             since: '?',
             will: '!',
             why: problem.message.clone(),
+            leak: false,
             problem: None,
         })
         .collect();
@@ -111,6 +118,12 @@ fn refuse(
         refused: Some(problem),
         record: record.cloned(),
     }
+}
+
+/// Whether the value of a secret stands in the file once this is done.
+pub(super) fn is_private(wishes: &Wishes) -> bool {
+    let entries = wishes.wishes.iter().flat_map(|wish| &wish.entries);
+    entries.into_iter().any(|entry| entry.writes_secret && entry.blocked.is_none() && !entry.omitted)
 }
 
 struct Planner<'a> {
@@ -235,12 +248,18 @@ impl<'a> Planner<'a> {
             // Switching off is asked for in the manifest, so it is no pruning.
             protect: false,
         };
-        let action = decide(facts, wish.drift, wish.unmanaged, self.options.adopt);
-        let spares_drift = wish.drift != Drift::Repair && action == Action::UpdateDrift;
+        // A leak is taken out whatever happens to other drift, and never goes into the manifest.
+        let is_leak = !changes.leaked.is_empty();
+        let drift = if is_leak { Drift::Repair } else { wish.drift };
+        let action = decide(facts, drift, wish.unmanaged, self.options.adopt);
+        let spares_drift = drift != Drift::Repair && action == Action::UpdateDrift;
         let why = changes.why(action, entry, facts);
         let (since, will) = columns(action, facts);
         if !(entry.omitted && matches!(action, Action::Nothing | Action::Foreign)) {
             self.push(wish, &entry.server, action, since, will, why, None);
+            if let Some(step) = self.steps.last_mut() {
+                step.leak = is_leak;
+            }
         }
         match action {
             Action::Create | Action::Restore => {
@@ -436,6 +455,7 @@ impl<'a> Planner<'a> {
             since,
             will,
             why,
+            leak: false,
             problem,
         });
     }

@@ -125,6 +125,9 @@ pub fn diff_text(file: &FilePlan) -> String {
             masker.learn(&value);
         }
     }
+    for entry in file.wishes.wishes.iter().flat_map(|wish| &wish.entries) {
+        entry.hidden.iter().for_each(|value| masker.know(value.expose()));
+    }
     let name = file.wishes.path.display();
     let mut out = String::new();
     let (from, to) = (

@@ -26,7 +26,7 @@ pub use edits::{ManifestEdit, write_manifests};
 pub use examine::{Finding, examine};
 pub use import::{ImportError, Imported, import, skeleton};
 pub use load::{Care, Loaded, load};
-pub use survey::{Scene, is_installed, make_plan, places};
+pub use survey::{Scene, is_installed, make_plan, places, with_machine};
 pub use undo::{RestoreError, Restored, backup, clients_of, restore};
 
 use crate::system::System;

@@ -68,6 +68,9 @@ impl Programs for Real {
 
     fn become_program(&self, program: &Program) -> io::Result<i32> {
         let mut command = Command::new(program.command.expose());
+        for name in Program::WITHHELD {
+            command.env_remove(name);
+        }
         command.args(program.args.iter().map(Secret::expose));
         command.envs(program.env.iter().map(|(name, value)| (name, value.expose())));
         if let Some(dir) = &program.cwd {
