@@ -45,6 +45,18 @@ pub fn summary(out: &Out, plan: &Plan) -> Vec<String> {
     lines
 }
 
+/// What `mcpkeel exec` will start or open, for entries that change.
+pub fn starts(plan: &Plan) -> Vec<String> {
+    let changing = plan.steps().filter(|step| step.action.writes() || step.action == Action::Record);
+    let mut lines: Vec<String> = Vec::new();
+    for (step, starts) in changing.filter_map(|step| Some((step, step.starts.as_ref()?))) {
+        let is_address = starts.split(' ').next().is_some_and(|first| first.contains("://"));
+        let verb = if is_address { "opens" } else { "starts" };
+        lines.push(format!("exec: `{}` for `{}` {verb}: {starts}", step.server, step.target));
+    }
+    lines
+}
+
 /// The unified diff of one file in colour.
 pub fn diff(out: &Out, file: &FilePlan) -> Vec<String> {
     diff_text(file)
@@ -156,8 +168,8 @@ pub fn markdown(system: &dyn System, plan: &Plan, next: &str) -> String {
         lines.extend(table::markdown(&["", "client", "server", "what", "why"], &rows));
         lines.push(String::new());
     }
-    for obstacle in obstacles(system, plan) {
-        lines.push(format!("> {}", obstacle.replace('\n', "\n> ")));
+    for line in starts(plan).into_iter().chain(obstacles(system, plan)) {
+        lines.push(format!("> {}", line.replace('\n', "\n> ")));
         lines.push(String::new());
     }
     for file in plan.files.iter().filter(|file| file.writes()) {
@@ -222,6 +234,8 @@ fn step_json(step: &Step) -> Value {
         "since": step.since.to_string(),
         "will": step.will.to_string(),
         "why": step.why,
+        "leak": step.leak,
+        "starts": step.starts,
         "problem": step.problem,
     })
 }

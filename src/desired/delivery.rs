@@ -8,7 +8,7 @@ use std::path::Path;
 use super::pin::{Named, pin, texts};
 use super::text::{Kept, fill};
 use super::{Chosen, Machine, Target, Unit};
-use crate::base::mask::{is_secret_name, looks_secret};
+use crate::base::mask::{Masker, is_secret_name, looks_secret};
 use crate::base::{Diagnostic, Fingerprint, Hidden, Pointer, Secret};
 use crate::clients::{Filter, Launch, Part, Place, Rendered, Text, Wanted};
 use crate::manifest::model::{Delivery, Scope, Server, Transport};
@@ -18,6 +18,8 @@ pub(super) struct Delivered {
     pub(super) rendered: Rendered,
     /// One sentence.
     pub(super) why: String,
+    /// What `mcpkeel exec` starts or opens.
+    pub(super) starts: Option<String>,
     /// Whether the values of secrets stand in it.
     pub(super) writes: bool,
     /// What it would hold if somebody put the values in place of the references.
@@ -111,7 +113,7 @@ impl Delivering<'_> {
             [] => "direct".to_owned(),
             names => format!("direct; WRITES the value of `{}` into the file", names.join("`, `")),
         };
-        Ok(Delivered { rendered, why, writes: !written.is_empty(), leaks, hidden })
+        Ok(Delivered { rendered, why, starts: None, writes: !written.is_empty(), leaks, hidden })
     }
 
     fn exec(&self, why: &str) -> Result<Delivered, Box<Diagnostic>> {
@@ -125,7 +127,8 @@ impl Delivering<'_> {
         let rendered = self.render(launch.clone(), says_filter);
         let mut hidden = Hidden::default();
         let leaks = self.leaks(&launch, &rendered, &mut hidden);
-        Ok(Delivered { rendered, why: why.to_owned(), writes: false, leaks, hidden })
+        let starts = Some(started(&reached));
+        Ok(Delivered { rendered, why: why.to_owned(), starts, writes: false, leaks, hidden })
     }
 
     fn reach(&self, kept: Kept) -> Result<Launch, Box<Diagnostic>> {
@@ -292,6 +295,49 @@ impl Delivering<'_> {
         sources.any(|source| source.env.as_deref() == Some(variable))
             || is_secret_name(variable)
             || (self.machine.var)(variable).is_some_and(|value| looks_secret(variable, &value))
+    }
+}
+
+/// What is started or opened, for a person: references as the manifest writes them, what looks like
+/// a secret hidden.
+fn started(launch: &Launch) -> String {
+    let text = |name: &str, text: &Text| {
+        let parts = text.parts().iter().map(|part| match part {
+            Part::Literal(literal) => literal.clone(),
+            Part::Env(name) => format!("${{env:{name}}}"),
+            Part::Secret(name) => format!("${{secret:{name}}}"),
+        });
+        let text: String = parts.collect();
+        let mut masker = Masker::default();
+        masker.learn(&serde_json::json!({ name: text }));
+        masker.hide(&text)
+    };
+    let pairs = |what: &str, pairs: &[(String, Text)]| match pairs {
+        [] => String::new(),
+        pairs => {
+            let named: Vec<String> = pairs.iter().map(|(name, _)| name.clone()).collect();
+            format!(" ({what} {})", named.join(", "))
+        }
+    };
+    match launch {
+        Launch::Stdio { command, args, env, cwd } => {
+            let mut before = String::new();
+            let mut words = vec![text("", command)];
+            for arg in args {
+                let word = text(&before, arg);
+                before = if word.starts_with('-') { word.clone() } else { String::new() };
+                words.push(if word.is_empty() || word.contains(char::is_whitespace) {
+                    format!("{word:?}")
+                } else {
+                    word
+                });
+            }
+            let dir = cwd.as_ref().map(|cwd| format!(" in {}", text("", cwd))).unwrap_or_default();
+            format!("{}{dir}{}", words.join(" "), pairs("with", env))
+        }
+        Launch::Http { url, headers } | Launch::Sse { url, headers } => {
+            format!("{}{}", text("url", url), pairs("with", headers))
+        }
     }
 }
 

@@ -63,6 +63,8 @@ pub struct Entry {
     pub omitted: bool,
     /// Why it is delivered the way it is.
     pub why: String,
+    /// What `mcpkeel exec` starts or opens for it, with its references; none when delivered directly.
+    pub starts: Option<String>,
     /// Whether the value of a secret stands in it, as `secrets: write` says.
     pub writes_secret: bool,
     /// Where the values of secrets would stand if somebody put them in place of the references.
@@ -117,11 +119,12 @@ fn entry(
         blocked: None,
         omitted: false,
         why: String::new(),
+        starts: None,
         writes_secret: false,
         leaks: Vec::new(),
         hidden: Hidden::default(),
     };
-    let Delivered { rendered, why, writes, leaks, hidden } =
+    let Delivered { rendered, why, starts, writes, leaks, hidden } =
         match deliver(target, chosen, place, units, machine) {
             Ok(delivered) => delivered,
             Err(problem) => {
@@ -129,7 +132,8 @@ fn entry(
                 return made;
             }
         };
-    (made.why, made.writes_secret, made.leaks, made.hidden) = (why, writes, leaks, hidden);
+    (made.why, made.starts, made.writes_secret) = (why, starts, writes);
+    (made.leaks, made.hidden) = (leaks, hidden);
     for problem in rendered.problems {
         let problem = problem.at(target.place.clone());
         if problem.is_error() && made.blocked.is_none() {

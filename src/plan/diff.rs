@@ -103,6 +103,7 @@ fn refuse(
             will: '!',
             why: problem.message.clone(),
             leak: false,
+            starts: None,
             problem: None,
         })
         .collect();
@@ -194,6 +195,7 @@ impl<'a> Planner<'a> {
         }
         // Switching off is asked for by name; only what follows is pruning.
         let first = self.steps.len();
+        let mut moved = 0;
         for (server, record) in &owned.entries {
             known.insert(&record.at);
             match wish.entries.iter().find(|entry| entry.server == *server) {
@@ -203,6 +205,8 @@ impl<'a> Planner<'a> {
                     kept.insert(server.clone(), record.clone());
                     continue;
                 }
+                // An entry that moves to another container is not pruned.
+                Some(entry) if !entry.omitted => moved += 1,
                 _ => {}
             }
             if let Some(record) = self.step_unwanted(wish, server, record, all) {
@@ -211,6 +215,7 @@ impl<'a> Planner<'a> {
         }
         self.foreign(wish, &known, all);
         let removes = self.steps[first..].iter().filter(|step| step.action == Action::Remove).count();
+        let removes = removes.saturating_sub(moved);
         if removes * 2 > owned.entries.len() {
             self.guards.push(Guard { target: wish.target.clone(), removes, owned: owned.entries.len() });
         }
@@ -259,6 +264,7 @@ impl<'a> Planner<'a> {
             self.push(wish, &entry.server, action, since, will, why, None);
             if let Some(step) = self.steps.last_mut() {
                 step.leak = is_leak;
+                step.starts.clone_from(&entry.starts);
             }
         }
         match action {
@@ -337,6 +343,9 @@ impl<'a> Planner<'a> {
             Action::Protected => "the manifest names no client at all, so nothing is pruned".to_owned(),
             Action::Forget if handed_over => "another client block answers for it now".to_owned(),
             Action::Forget => "no longer in the manifest, and already gone from the file".to_owned(),
+            _ if wish.entries.iter().any(|entry| entry.server == *server && !entry.omitted) => {
+                "stands in another place of the file from now on".to_owned()
+            }
             _ if drifted => "no longer in the manifest (it was also changed by hand; a backup is kept)".to_owned(),
             _ => "no longer in the manifest".to_owned(),
         };
@@ -456,6 +465,7 @@ impl<'a> Planner<'a> {
             will,
             why,
             leak: false,
+            starts: None,
             problem,
         });
     }

@@ -115,6 +115,9 @@ pub struct Step {
     /// Whether the value of a secret stands in the live file in place of a reference to it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub leak: bool,
+    /// What `mcpkeel exec` starts or opens for this entry, with its references.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starts: Option<String>,
     /// The problem behind a refusal.
     #[serde(skip)]
     pub problem: Option<Diagnostic>,

@@ -66,7 +66,8 @@ pub fn print(session: &mut Session<'_>, plan: &crate::plan::Plan, next: &str) {
             session.out.data(line);
         }
     }
-    let obstacles = show::obstacles(session.system, plan);
+    let mut obstacles = show::starts(plan);
+    obstacles.extend(show::obstacles(session.system, plan));
     if !obstacles.is_empty() {
         session.out.data("");
         for line in obstacles {
