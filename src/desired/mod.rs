@@ -15,4 +15,5 @@ mod wish;
 pub use delivery::{Leak, reach};
 pub use pin::pin;
 pub use resolve::{Chosen, Desired, Machine, Target, Unit, resolve, server};
+pub use text::path;
 pub use wish::{Entry, Wish, wish};
