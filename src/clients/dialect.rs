@@ -174,7 +174,8 @@ impl Dialect {
 
     /// The first escape that begins before `end`: where, what it stands for, how it is written.
     fn escape_before(&self, text: &str, end: usize) -> Option<(usize, &str, &str)> {
-        let found = self.escapes.iter().filter_map(|(from, to)| Some((text.find(to.as_str())?, &**from, &**to)));
+        let found =
+            self.escapes.iter().filter_map(|(from, to)| Some((text.find(to.as_str())?, &**from, &**to)));
         found.filter(|(start, ..)| *start < end).min_by_key(|(start, ..)| *start)
     }
 

@@ -94,8 +94,23 @@ impl Delivering<'_> {
         // A text that the client might replace is as good as one that it does.
         let is_wrong = |problem: &&Diagnostic| problem.is_error() || problem.code == "literal-expands";
         let Some(problem) = direct.rendered.problems.iter().find(is_wrong) else { return Ok(direct) };
-        let exec = self.exec(&format!("exec: {}", problem.message))?;
+        let exec = self.exec(&format!("exec: {}", self.reason(problem)))?;
         Ok(if exec.rendered.is_refused() { direct } else { exec })
+    }
+
+    fn reason(&self, problem: &Diagnostic) -> String {
+        let mut secrets = Vec::new();
+        if let (true, Ok(reached)) = (problem.code == "needs-secret", self.reach(Kept::AsVariable)) {
+            each_text(&reached, |text| {
+                let new: Vec<&str> =
+                    text.secrets().filter(|name| !secrets.iter().any(|s| s == name)).collect();
+                secrets.extend(new.into_iter().map(str::to_owned));
+            });
+        }
+        match secrets.as_slice() {
+            [] => problem.message.clone(),
+            names => format!("needs `{}` at launch", names.join("`, `")),
+        }
     }
 
     fn direct(&self) -> Result<Delivered, Box<Diagnostic>> {

@@ -112,7 +112,7 @@ impl FilePlan {
 /// The unified diff of one file, with everything that looks like a secret hidden. Empty when its
 /// bytes stay.
 pub fn diff_text(file: &FilePlan) -> String {
-    if !file.writes() {
+    if !file.writes() || file.only_closes() {
         return String::new();
     }
     let parse = |bytes: &Vec<u8>| Document::parse(file.wishes.format, bytes.clone()).ok();

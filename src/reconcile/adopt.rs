@@ -26,7 +26,18 @@ pub fn adoptable(plan: &Plan) -> Vec<String> {
     plan.steps()
         .filter(|step| concerns(step, true))
         .map(|step| format!("{}: `{}`: {}", step.target, step.server, step.why))
+        .chain(leaks(plan))
         .collect()
+}
+
+/// What is never adopted, in words.
+fn leaks(plan: &Plan) -> impl Iterator<Item = String> {
+    plan.steps().filter(|step| step.leak).map(|step| {
+        format!(
+            "{}: `{}`: holds the value of a secret, which never goes into a manifest; `mcpkeel apply` takes it out",
+            step.target, step.server
+        )
+    })
 }
 
 /// `asked`: the user asked for it, so drift under every policy and conflicts count as well.
@@ -76,6 +87,9 @@ pub fn adopt(system: &dyn System, loaded: &Loaded, plan: &Plan, asked: bool) -> 
         }
     });
     let Adopting { secrets, mut lines, mut ops, .. } = adopting;
+    if asked {
+        lines.extend(leaks(plan));
+    }
     lines.extend(secrets.report.iter().cloned());
     if let Some(first) = ops.first_mut() {
         first.splice(0..0, secrets.ops());

@@ -60,7 +60,7 @@ pub fn print(session: &mut Session<'_>, plan: &crate::plan::Plan, next: &str) {
     for line in show::summary(&session.out, plan) {
         session.out.data(line);
     }
-    for file in plan.files.iter().filter(|file| file.writes()) {
+    for file in plan.files.iter().filter(|file| file.writes() && !file.only_closes()) {
         session.out.data("");
         for line in show::diff(&session.out, file) {
             session.out.data(line);
