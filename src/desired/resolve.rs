@@ -8,6 +8,9 @@ use crate::base::{Diagnostic, Glob, Secret};
 use crate::clients::{self, Client};
 use crate::manifest::{File, On, model};
 
+/// Looks a secret of the manifest up by its name.
+pub type LookUp<'a> = dyn Fn(&str) -> Result<Secret<String>, Box<Diagnostic>> + 'a;
+
 /// What the manifest may ask about the machine.
 pub struct Machine<'a> {
     /// `linux`, `macos` or `windows`.
@@ -21,7 +24,7 @@ pub struct Machine<'a> {
     /// Environment variables.
     pub var: &'a dyn Fn(&str) -> Option<String>,
     /// The values of the manifest's secrets, for clients whose block says `secrets: write`.
-    pub secret: &'a dyn Fn(&str) -> Result<Secret<String>, Box<Diagnostic>>,
+    pub secret: &'a LookUp<'a>,
     /// By which path clients start mcpkeel.
     pub program: &'a Path,
 }

@@ -42,9 +42,10 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
                 hint: "look at it with `mcpkeel plan`, then `mcpkeel apply`".to_owned(),
             });
         }
-        let launch = desired::reach(&chosen.server, units, chosen.unit, machine).map_err(failed)?;
+        let launch = desired::reach(&chosen.server, units, chosen.unit, machine)
+            .map_err(|problem| failed(*problem))?;
         let vault = Vault::new(session.system, units);
-        let upstream = fill(&chosen, launch, &vault).map_err(failed)?;
+        let upstream = fill(&chosen, launch, &vault).map_err(|problem| failed(*problem))?;
         let tools = match filters {
             true => Filter { allow: chosen.tools.allow.clone(), deny: chosen.tools.deny.clone() },
             false => Filter::default(),
@@ -132,7 +133,7 @@ fn fill(chosen: &Chosen, launch: Launch, vault: &Vault<'_>) -> Result<Upstream, 
     })
 }
 
-fn failed(problem: Box<Diagnostic>) -> Failure {
+fn failed(problem: Diagnostic) -> Failure {
     Failure::Failed { message: problem.message, hint: problem.hint }
 }
 
