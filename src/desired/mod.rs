@@ -11,4 +11,5 @@ mod text;
 mod wish;
 
 pub use resolve::{Chosen, Desired, Machine, Target, Unit, resolve};
+pub use text::path;
 pub use wish::{Entry, Wish, launch, reach, wish};
