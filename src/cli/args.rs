@@ -80,6 +80,8 @@ pub enum Command {
     Restore(cmd::restore::Args),
     /// Look at the clients this program knows
     Client(cmd::client::Args),
+    /// Store secrets, look after them, encrypt them for others
+    Secret(cmd::secret::Args),
     /// Print the JSON Schema of the manifest
     Schema(cmd::schema::Args),
     /// Explain a field of the manifest

@@ -16,6 +16,7 @@ pub mod man;
 pub mod plan;
 pub mod restore;
 pub mod schema;
+pub mod secret;
 pub mod status;
 pub mod undo;
 pub mod validate;
@@ -43,6 +44,7 @@ pub fn run(session: &mut Session<'_>, command: Command) -> Result<u8, Failure> {
         Command::Backup(args) => backup::run(session, &args),
         Command::Restore(args) => restore::run(session, &args),
         Command::Client(args) => client::run(session, &args),
+        Command::Secret(args) => secret::run(session, &args),
         Command::Schema(args) => schema::run(session, &args),
         Command::Explain(args) => explain::run(session, &args),
         Command::Doctor(args) => doctor::run(session, &args),

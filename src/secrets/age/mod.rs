@@ -13,7 +13,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use super::{problem, text_of};
-use crate::base::{Diagnostic, Secret};
+use crate::base::{Diagnostic, Fingerprint, Secret};
 use crate::system::System;
 
 pub use keys::{IDENTITY, Keys, PASSPHRASE};
@@ -27,7 +27,7 @@ pub(super) fn read(
     path: &Path,
     keys: &Keys<'_>,
 ) -> Result<Secret<String>, Box<Diagnostic>> {
-    let sealed = load(system, path).map_err(|trouble| match trouble.code {
+    let (sealed, _) = load(system, path).map_err(|trouble| match trouble.code {
         "no-file" | "not-age" => {
             Box::new(trouble.hint(format!("`mcpkeel secret set {name}` encrypts a value")))
         }
@@ -37,8 +37,11 @@ pub(super) fn read(
     text_of(&keys.open(&sealed, &what)?, &what)
 }
 
-/// The age file at this path, still closed.
-pub fn load(system: &dyn System, path: &Path) -> Result<Sealed, Box<Diagnostic>> {
+/// The age file at this path, still closed, and the fingerprint of its bytes.
+///
+/// # Errors
+/// When it cannot be read, or is no age file.
+pub fn load(system: &dyn System, path: &Path) -> Result<(Sealed, Fingerprint), Box<Diagnostic>> {
     let what = format!("the age file {}", path.display());
     let bytes = system.read(path).map_err(|error| match error.kind() {
         ErrorKind::NotFound => {
@@ -46,7 +49,7 @@ pub fn load(system: &dyn System, path: &Path) -> Result<Sealed, Box<Diagnostic>>
         }
         _ => problem("unreadable", format!("{what} cannot be read: {error}"), "look at its permissions"),
     })?;
-    Sealed::parse(&bytes, &what)
+    Ok((Sealed::parse(&bytes, &what)?, Fingerprint::of(&bytes)))
 }
 
 #[cfg(test)]
