@@ -25,7 +25,8 @@ pub struct Suspect {
 
 const NAMED: &str = "text in a member named like a secret";
 const NAMED_RANDOM: &str = "high-entropy text in a member named like a secret";
-const RANDOM: &str = "high-entropy text";
+/// How a value looks that nothing but its look speaks against.
+pub const RANDOM: &str = "high-entropy text";
 const PASSWORD: &str = "password in an address";
 const PATH: &str = "address that is a secret itself";
 
