@@ -88,6 +88,10 @@ pub fn judge(key: &str, text: &str) -> Option<&'static str> {
     if is_secret_name(key) && !is_about_a_secret(key) {
         let is_phrase = bare.contains(char::is_whitespace) && !takes_phrases(key);
         let is_named_after = is_identifier(bare) || bare.starts_with(['{', '[']);
+        if words_of(key) == ["key"] && !(bare.len() >= 16 && bare.contains(|c: char| c.is_ascii_digit())) {
+            // The key of a cache, of a list's item, ..
+            return None;
+        }
         return (!is_phrase && !is_named_after).then(|| if is_drawn(bare) { NAMED_RANDOM } else { NAMED });
     }
     (!key.is_empty() && !names_an_identifier(key) && is_drawn(bare)).then_some(RANDOM)
@@ -295,13 +299,16 @@ fn holds_reference(text: &str) -> bool {
     let is_windows = || {
         let mut parts = text.split('%');
         parts.next();
-        parts.next().is_some_and(|name| name.len() > 1 && is_identifier(name))
-            && text.matches('%').count() >= 2
+        let name = parts.next().filter(|_| parts.next().is_some());
+        name.is_some_and(|name| name.len() > 2 && name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
     };
+    let is_variable =
+        |rest: &str| rest.chars().take_while(|c| c.is_ascii_uppercase() || *c == '_').count() >= 4;
     let is_shell =
         || text.starts_with('$') && text[1..].starts_with(|c: char| c.is_ascii_uppercase() || c == '_');
     ["${", "{env:", "{file:", "{{", "$(", "$env:", "<<"].iter().any(|start| text.contains(start))
         || is_shell()
+        || text.split('$').skip(1).any(is_variable)
         || is_windows()
 }
 

@@ -147,7 +147,8 @@ impl Secrets {
         kept
     }
 
-    /// The name of a secret: the one that its value has already, or a new one.
+    /// The name of a secret: the one that its value has already, or a new one. `server` is empty where
+    /// it is no server's.
     pub fn named(&mut self, server: &str, key: &str, secret: &str) -> String {
         match self.names.get(secret) {
             Some(name) => name.clone(),
@@ -176,10 +177,15 @@ impl Secrets {
     fn name(&mut self, server: &str, key: &str, secret: &str) -> String {
         let is_header =
             key.eq_ignore_ascii_case("authorization") || key.contains(['-']) && !key.starts_with('-');
-        let key = key.trim_start_matches('-');
-        let (base, variable) = match is_header {
+        let key = match key.trim_start_matches('-') {
+            "" => "token",
+            key => key,
+        };
+        let (base, variable) = match is_header && !server.is_empty() {
             true => (format!("{server}-token"), format!("{server}_token")),
-            false if key.len() < 9 => (format!("{server}-{key}"), format!("{server}_{key}")),
+            false if key.len() < 9 && !server.is_empty() => {
+                (format!("{server}-{key}"), format!("{server}_{key}"))
+            }
             false => (key.to_owned(), key.to_owned()),
         };
         let base = tidy(&base, '-').to_ascii_lowercase();

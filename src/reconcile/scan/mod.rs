@@ -13,9 +13,8 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 
 pub use moving::{Move, Moving, moving};
-pub use text::{Held, Spot};
+pub use text::{Containers, Held, Spot, search};
 
-use self::text::{Containers, search};
 use super::import::ImportError;
 use super::load::Loaded;
 use super::observe::{follow, observe};

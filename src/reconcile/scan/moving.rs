@@ -30,8 +30,6 @@ pub struct Moving {
     pub lines: Vec<String>,
     /// What stays where it is, and why.
     pub left: Vec<String>,
-    /// Whether servers of clients' files become ours by it.
-    pub takes_over: bool,
 }
 
 /// The choices of a move.
@@ -73,7 +71,6 @@ pub fn moving(
         phrase::holds_secret("", &Value::Object(plain))
     };
     let imported = take_over(system, &name, main, units, only, secrets, wanted)?;
-    let takes_over = texts.first() != Some(&imported.text) && !imported.found.is_empty();
     if let Some(main) = texts.first_mut() {
         *main = imported.text;
     }
@@ -91,7 +88,7 @@ pub fn moving(
     }
     let mut left = imported.conflicts;
     left.extend(imported.skipped);
-    Ok(Moving { kept: imported.kept, edits, lines: imported.secrets, left, takes_over })
+    Ok(Moving { kept: imported.kept, edits, lines: imported.secrets, left })
 }
 
 /// A part of a manifest's text that is a secret.
@@ -134,73 +131,89 @@ fn without_literals(
         let hint = "store it with `mcpkeel secret set`, and write ${secret:NAME} here yourself";
         ImportError::Manifest(Diagnostic::error("cannot-edit", message).at(place).hint(hint))
     };
-    let mut splices: BTreeMap<usize, (Range<usize>, String)> = BTreeMap::new();
-    let mut wanted: Vec<(&str, String)> = Vec::new();
+    let mut splices: BTreeMap<usize, Splice> = BTreeMap::new();
     for (at, mut parts) in by_text {
         parts.sort_by_key(|part| part.held.range.start);
-        let whole = parts[0].held.text.expose();
-        let (mut after, mut done, mut changes) = (String::new(), 0, Vec::new());
-        for part in parts {
-            // In a manifest `$${` is written for `${`; the store takes the value itself.
-            let value = Secret::new(part.value.expose().replace("$${", "${"));
-            let reference =
-                format!("${{secret:{}}}", secrets.named(part.server, &part.held.name, value.expose()));
-            after.push_str(&whole[done..part.held.range.start]);
-            after.push_str(&reference);
-            done = part.held.range.end;
-            changes.push((part.value, reference));
-        }
-        after.push_str(&whole[done..]);
-        let Some((_, id)) = tree.find(at) else { return Err(stuck(None)) };
         // An alias is changed where its anchor is.
-        let span = tree.span(tree.resolved(id));
-        let raw = &text[span.clone()];
-        let spliced = spliced(raw, &changes, &after).ok_or_else(|| stuck(Some(span.clone())))?;
-        splices.insert(span.start, (span, spliced));
-        wanted.push((at, after));
+        let span = tree.find(at).map(|(_, id)| tree.span(tree.resolved(id))).ok_or_else(|| stuck(None))?;
+        let splice = splices.entry(span.start).or_insert_with(|| {
+            let mut splice = Splice { span, after: String::new(), changes: Vec::new(), at: Vec::new() };
+            let whole = parts[0].held.text.expose();
+            let mut done = 0;
+            for part in &parts {
+                // In a manifest `$${` is written for `${`; the store takes the value itself.
+                let value = Secret::new(part.value.expose().replace("$${", "${"));
+                let name = secrets.named(part.server, &part.held.name, value.expose());
+                let reference = format!("${{secret:{name}}}");
+                splice.after.push_str(&whole[done..part.held.range.start]);
+                splice.after.push_str(&reference);
+                splice.changes.push((part.value, reference));
+                done = part.held.range.end;
+            }
+            splice.after.push_str(&whole[done..]);
+            splice
+        });
+        splice.at.push(at);
     }
     let mut edited = text.to_owned();
-    for (span, new) in splices.into_values().rev() {
-        edited.replace_range(span, &new);
-    }
-    if says(&edited).zip(expected(text, &wanted)).is_none_or(|(says, expected)| says != expected) {
-        return Err(stuck(None));
+    // From the end, so that places further up stay where they are.
+    for splice in splices.into_values().rev() {
+        let goal = splice.goal(&edited).ok_or_else(|| stuck(None))?;
+        let texts = splice.texts(&edited).into_iter().map(|new| {
+            let mut text = edited.clone();
+            text.replace_range(splice.span.clone(), &new);
+            text
+        });
+        let right = texts.into_iter().find(|text| says(text).as_ref() == Some(&goal));
+        edited = right.ok_or_else(|| stuck(Some(splice.span.clone())))?;
     }
     Ok(edited)
 }
 
-/// A scalar as it is written, with references in it; in its own style where the secrets stand there
-/// as they are.
-fn spliced(raw: &str, changes: &[(&Secret<String>, String)], after: &str) -> Option<String> {
-    let is_block = raw.starts_with(['|', '>']);
-    if is_block || raw.starts_with(['"', '\'']) {
-        let mut new = String::new();
-        let mut rest = raw;
-        for (value, reference) in changes {
+/// A change to one scalar of the manifest.
+struct Splice<'s> {
+    span: Range<usize>,
+    /// What it says afterwards.
+    after: String,
+    /// Secrets, and what takes their places, in order.
+    changes: Vec<(&'s Secret<String>, String)>,
+    /// Where the manifest says it.
+    at: Vec<&'s str>,
+}
+
+impl Splice<'_> {
+    /// What the whole manifest must say afterwards.
+    fn goal(&self, text: &str) -> Option<Value> {
+        let mut value = says(text)?;
+        for at in &self.at {
+            *value.pointer_mut(at)? = Value::from(self.after.as_str());
+        }
+        Some(value)
+    }
+
+    /// Ways to write it: with nothing but the secrets replaced, where they stand there as they are;
+    /// else in quotes.
+    fn texts(&self, text: &str) -> Vec<String> {
+        let raw = &text[self.span.clone()];
+        let (mut new, mut rest, mut is_written) = (String::new(), raw, true);
+        for (value, reference) in &self.changes {
             let Some((before, behind)) = rest.split_once(value.expose().as_str()) else {
-                // Written with escapes.
-                return (!is_block).then(|| Value::from(after).to_string());
+                is_written = false;
+                break;
             };
             new.push_str(before);
             new.push_str(reference);
             rest = behind;
         }
-        return Some(new + rest);
+        let behind = &raw[raw.trim_end().len()..];
+        let quoted = Value::from(self.after.as_str()).to_string() + behind;
+        match is_written {
+            true => vec![new + rest, quoted],
+            false => vec![quoted],
+        }
     }
-    // Braces would end a plain text in a flow; what is behind the text is not part of it.
-    let blank = &raw[raw.trim_end().len()..];
-    Some(Value::from(after).to_string() + blank)
 }
 
 fn says(text: &str) -> Option<Value> {
     Document::parse(Format::Yaml, text.as_bytes().to_vec()).ok()?.get(&Pointer::root()).ok()?
-}
-
-/// What the manifest must say afterwards.
-fn expected(text: &str, wanted: &[(&str, String)]) -> Option<Value> {
-    let mut value = says(text).unwrap_or_default();
-    for (at, after) in wanted {
-        *value.pointer_mut(at)? = Value::from(after.as_str());
-    }
-    Some(value)
 }

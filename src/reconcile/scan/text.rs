@@ -158,7 +158,13 @@ impl Trail {
 
     fn field(&self, suspect: &Suspect) -> String {
         let inner = &self.steps[self.entry..];
-        let Some((last, before)) = inner.split_last() else { return format!("`{}`", shown(&self.steps)) };
+        let Some((last, before)) = inner.split_last() else {
+            // A text in the place of an entry: a variable of the manifest.
+            let (name, section) = self.steps.split_last().map_or((String::new(), ""), |(name, before)| {
+                (shown(&[name.clone()]), before.last().map_or("", String::as_str))
+            });
+            return if section == "vars" { format!("var {name}") } else { format!("`{name}`") };
+        };
         let holder = before.last().map_or("", String::as_str);
         let field = if is_env(holder) {
             format!("env {last}")

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use super::super::super::args::Format;
 use super::super::super::failure::Failure;
 use super::super::super::session::Session;
+use crate::plan::{Action, Options};
 use crate::reconcile::scan::{self, Finding, Move, Moving, Next, Owner, Scan};
 use crate::reconcile::{self, Care, Loaded, Stash};
 use crate::secrets::Source;
@@ -65,10 +66,11 @@ impl Store {
 
 pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     session.system.keep_memory_private();
-    let loaded = match args.into {
-        Some(_) => session.load()?,
-        None => reconcile::load(session.system, &session.manifest_path(), Care::Quick),
-    };
+    // Not by the session, which would warn of every literal that is about to be listed.
+    let loaded = reconcile::load(session.system, &session.manifest_path(), Care::Quick);
+    if args.into.is_some() && !loaded.is_valid() {
+        return Err(Failure::Invalid(loaded.diagnostics));
+    }
     let scan = scan::scan(session.system, &loaded, &session.store(), args.client.as_deref())?;
     let Some(into) = args.into else {
         print(session, args, &loaded, &scan);
@@ -313,12 +315,21 @@ fn move_all(
         moving.left.iter().for_each(|line| session.out.data(format!("left: {line}")));
     }
     session.out.say(format!("{} changed; `mcpkeel undo` takes that back.", files.join(", ")));
-    session.out.say(match moving.takes_over {
-        true => {
-            "Next: mcpkeel plan --adopt, then mcpkeel apply --adopt: the servers that were taken over still \
-             hold the literals in the clients' files."
-        }
-        false => "Next: mcpkeel plan",
-    });
+    match has_conflict(session, scan) {
+        true => session.out.say(
+            "Next: mcpkeel plan --adopt, then mcpkeel apply --adopt: the clients' files still hold the literals, \
+             in entries that are not ours yet.",
+        ),
+        false => session.out.say("Next: mcpkeel plan; the clients' files hold the literals until mcpkeel apply."),
+    }
     Ok(0)
+}
+
+/// Whether a plan would refuse to touch an entry that holds a literal, since it is not ours yet.
+fn has_conflict(session: &Session<'_>, scan: &Scan) -> bool {
+    let loaded = reconcile::load(session.system, &session.manifest_path(), Care::Quick);
+    let plan = session.plan(&loaded, Options::default(), None);
+    let concerns =
+        |server: &str| scan.findings.iter().any(|finding| finding.spot.server.as_deref() == Some(server));
+    plan.is_ok_and(|plan| plan.steps().any(|step| step.action == Action::Conflict && concerns(&step.server)))
 }
