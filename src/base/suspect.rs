@@ -282,8 +282,10 @@ pub fn is_placeholder(text: &str) -> bool {
         .iter()
         .any(|word| lower.contains(word))
         || lower.chars().all(masks)
+        || words.clone().any(|word| word.len() > 2 && word.chars().all(|c| c == 'x'))
         || words.all(|word| {
             STAND_INS.contains(&word)
+                || ["ghp", "glpat", "xoxb", "proj", "ant", "ntn", "lin", "hf"].contains(&word)
                 || word.chars().all(|c| c == 'x')
                 || word.chars().all(|c| c.is_ascii_digit()) && word.len() < 4
         })

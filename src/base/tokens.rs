@@ -142,8 +142,7 @@ pub fn kinds_in(text: &str) -> Vec<(Range<usize>, &'static str)> {
         from = end;
         if text[start..].starts_with(KEY_BLOCK) {
             let until = text[start..].find(KEY_END).map(|at| start + at + KEY_END.len());
-            let until = until.filter(|until| is_private_key(&text[start..*until]));
-            if let Some(until) = until {
+            if let Some(until) = until.filter(|_| is_private_key(&text[start..])) {
                 found.push((start..until, "private key"));
                 from = until;
             }
@@ -161,9 +160,15 @@ pub fn kinds_in(text: &str) -> Vec<(Range<usize>, &'static str)> {
 const KEY_BLOCK: &str = "-----BEGIN";
 const KEY_END: &str = "PRIVATE KEY-----";
 
+/// The line that begins a key, and at least half a line of what follows: the line alone is talk about
+/// keys.
 fn is_private_key(text: &str) -> bool {
-    let head = text.split_once(KEY_END).map(|(head, _)| head);
-    head.and_then(|head| head.rsplit_once(KEY_BLOCK)).is_some_and(|(_, what)| what.len() <= 20)
+    let Some((head, body)) = text.split_once(KEY_END) else { return false };
+    // Line ends may be written as escapes.
+    let body = body.trim_start_matches(['\r', '\n', '\\', 'r', 'n', ' ']);
+    let is_base64 = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+    head.rsplit_once(KEY_BLOCK).is_some_and(|(_, what)| what.len() <= 20)
+        && body.chars().take_while(is_base64).count() >= 32
 }
 
 /// Header and claims are JSON objects, which begin with `{"` in base64.
@@ -241,8 +246,11 @@ mod tests {
 
     #[test]
     fn finds_a_key_block_as_one() {
-        let text = ["-----BEGIN OPENSSH ", "PRIVATE KEY-----\nabc"].concat();
+        let body = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQ";
+        let text = ["-----BEGIN OPENSSH ", "PRIVATE KEY-----\n", body].concat();
         assert_eq!(kinds_in(&text).len(), 1);
         assert_eq!(kind(&text), Some("private key"));
+        let talk = ["-----BEGIN RSA ", "PRIVATE KEY----- and what follows it"].concat();
+        assert_eq!((kinds_in(&talk).len(), kind(&talk)), (0, None));
     }
 }

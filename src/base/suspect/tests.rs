@@ -53,7 +53,7 @@ const TRUE: &[(&str, [&str; 2])] = &[
             "n_12345678901abcdEFGH01234567ijklmnopQRST\", \"Version\": \"2022-06-28\"}",
         ],
     ),
-    ("KEY_BLOCK", ["-----BEGIN RSA ", "PRIVATE KEY-----\nMIIEow"]),
+    ("KEY_BLOCK", ["-----BEGIN RSA ", "PRIVATE KEY-----\nMIIEowIBAAKCAQEAw7Zt1Rk9Xp4Wm2Nc8Vb5Lh3q"]),
     ("", ["see sk-", "ant-api03-abcdEFGH01234567ijkl in the notes"]),
 ];
 
@@ -84,6 +84,8 @@ const FALSE: &[(&str, &str)] = &[
     ("API_KEY", "xxxxxxxxxxxxxxxx"),
     ("API_KEY", "sk-xxxxxxxxxxxxxxxxxxxxxxxx"),
     ("API_KEY", "sk-..."),
+    ("API_KEY", "sk-proj-xxx"),
+    ("GITHUB_TOKEN", "ghp_foo-bar"),
     ("API_KEY", "changeme"),
     ("API_KEY", "not-needed"),
     ("API_KEY", "sk-no-key-required"),
