@@ -12,6 +12,7 @@ mod manifest;
 mod probes;
 mod race;
 mod readme;
+mod scan;
 mod stories;
 mod support;
 mod transaction;

@@ -10,6 +10,8 @@ mod parsed;
 mod pointer;
 mod secret;
 mod suggest;
+pub mod suspect;
+pub mod tokens;
 
 pub use diagnostic::{Diagnostic, Place, Severity};
 pub use fingerprint::Fingerprint;

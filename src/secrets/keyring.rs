@@ -1,10 +1,15 @@
 use super::problem;
 use crate::base::{Diagnostic, Secret};
-use crate::system::{KeyringError, System};
+use crate::system::{Keyring, KeyringError};
 
 /// The value of an entry.
-pub(super) fn read(system: &dyn System, name: &str, entry: &str) -> Result<Secret<String>, Box<Diagnostic>> {
-    let value = system.keyring().and_then(|keyring| keyring.get(entry)).map_err(|error| trouble(&error))?;
+pub(super) fn read(
+    keyring: &Result<Box<dyn Keyring>, KeyringError>,
+    name: &str,
+    entry: &str,
+) -> Result<Secret<String>, Box<Diagnostic>> {
+    let keyring = keyring.as_ref().map_err(trouble)?;
+    let value = keyring.get(entry).map_err(|error| trouble(&error))?;
     value.ok_or_else(|| {
         problem(
             "no-entry",

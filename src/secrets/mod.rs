@@ -13,7 +13,7 @@ mod keyring;
 mod source;
 mod uses;
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 
 use crate::base::{Diagnostic, Pointer, Secret};
@@ -21,7 +21,7 @@ use crate::clients::{Part, Text};
 use crate::desired::Unit;
 use crate::manifest::On;
 use crate::manifest::model::SecretSource;
-use crate::system::System;
+use crate::system::{Keyring, KeyringError, System};
 
 pub use keyring::trouble as keyring_trouble;
 pub use source::Source;
@@ -32,6 +32,8 @@ pub struct Vault<'a> {
     system: &'a dyn System,
     units: &'a [Unit],
     keys: age::Keys<'a>,
+    /// Opened once: that takes longer than a look into it.
+    keyring: OnceCell<Result<Box<dyn Keyring>, KeyringError>>,
     /// Values that were looked up: what is used twice is asked for once.
     known: RefCell<BTreeMap<String, Secret<String>>>,
 }
@@ -39,7 +41,8 @@ pub struct Vault<'a> {
 impl<'a> Vault<'a> {
     /// The secrets of these manifests.
     pub fn new(system: &'a dyn System, units: &'a [Unit]) -> Self {
-        Self { system, units, keys: age::Keys::new(system, units), known: RefCell::default() }
+        let keys = age::Keys::new(system, units);
+        Self { system, units, keys, keyring: OnceCell::new(), known: RefCell::default() }
     }
 
     /// Where a secret is kept, with the manifest that says so.
@@ -82,7 +85,9 @@ impl<'a> Vault<'a> {
 
     fn read(&self, name: &str, source: &Source) -> Result<Secret<String>, Box<Diagnostic>> {
         let value = match source {
-            Source::Keyring(entry) => keyring::read(self.system, name, entry),
+            Source::Keyring(entry) => {
+                keyring::read(self.keyring.get_or_init(|| self.system.keyring()), name, entry)
+            }
             Source::Age(path) => age::read(self.system, name, path, &self.keys),
             Source::Env(variable) => env::read(self.system, variable),
             Source::Command { argv, dir } => command::read(self.system, argv, dir),

@@ -46,6 +46,12 @@ const LOOKS: &[&[&str]] = &[
     &["history", "--format", "json"],
     &["backup", "--list"],
     &["backup", "--list", "--format", "json"],
+    &["secret", "scan"],
+    &["secret", "scan", "--format", "json"],
+    &["secret", "scan", "--format", "markdown", "--exit-code"],
+    &["secret", "scan", "--client", "cursor", "-v"],
+    &["secret", "scan", "--move", "file"],
+    &["secret", "list"],
 ];
 
 /// Every command that changes something, in an order in which each finds work.
@@ -108,6 +114,11 @@ impl Nest {
                 continue;
             }
             if file.to_string_lossy().contains("backups/objects") {
+                #[cfg(unix)]
+                assert_eq!(mode(&file), 0o600, "{}", file.display());
+                continue;
+            }
+            if file.starts_with(self.home.path(".config/mcpkeel/secrets")) {
                 #[cfg(unix)]
                 assert_eq!(mode(&file), 0o600, "{}", file.display());
                 continue;
@@ -265,5 +276,30 @@ fn a_secret_written_into_the_manifest_is_delivered_and_shown_nowhere() {
         nest.run_everything(&canary);
         nest.home.write("mcp.yaml", manifest.replace("version: 1", "version: 1\n  - ["));
         nest.run_everything(&canary);
+    }
+}
+
+#[test]
+fn a_secret_that_is_moved_into_a_store_shows_nowhere() {
+    for canary in canaries() {
+        let mut nest = Nest::new();
+        nest.plant(
+            "mcp.yaml",
+            "version: 1\nservers:\n  a: { command: a, args: ['--api-key=CANARY', --token, CANARY], env: { API_TOKEN: CANARY } }\n  \
+             b: { url: 'https://example.com/mcp?api_key=CANARY', headers: { Authorization: 'Bearer CANARY' } }\nclients:\n  cursor: { servers: ['*'] }\n",
+            &canary,
+        );
+        let without_comment: String =
+            ENTRIES.lines().filter(|line| !line.contains("//")).collect::<Vec<_>>().join("\n");
+        nest.plant(".cursor/mcp.json", &without_comment, &canary);
+        nest.run(&["secret", "scan", "--move", "file", "--yes", "--format", "json"], &canary);
+        assert!(!nest.home.read("mcp.yaml").contains(&canary), "it is in the store");
+        nest.own.retain(|file| !file.ends_with("mcp.yaml"));
+        for args in LOOKS {
+            nest.run(args, &canary);
+        }
+        nest.run(&["secret", "verify"], &canary);
+        nest.run(&["secret", "scan", "--move", "file", "--yes"], &canary);
+        nest.run(&["apply", "--yes", "--adopt"], &canary);
     }
 }
