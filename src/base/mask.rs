@@ -177,6 +177,14 @@ impl Masker {
         self.values.dedup();
     }
 
+    /// Learns one value, whatever it looks like; very short ones would hide too much.
+    pub fn know(&mut self, value: &str) {
+        let at = self.values.partition_point(|known| known.len() > value.len());
+        if value.len() >= 4 && !self.values.iter().any(|known| known == value) {
+            self.values.insert(at, value.to_owned());
+        }
+    }
+
     /// Whether anything was learned.
     pub fn knows_any(&self) -> bool {
         !self.values.is_empty()

@@ -17,7 +17,7 @@ pub use diagnostic::{Diagnostic, Place, Severity};
 pub use fingerprint::Fingerprint;
 pub use glob::Glob;
 pub use pointer::{Pointer, Step};
-pub use secret::Secret;
+pub use secret::{Hidden, Secret};
 pub use suggest::closest;
 
 /// Whether a value says nothing: null, or an empty text, list or map.

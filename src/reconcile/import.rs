@@ -167,7 +167,7 @@ impl<'a> Manifest<'a> {
             .map_err(|fault| cannot_edit(name, &fault))?;
         let value =
             document.get(&Pointer::root()).map_err(|fault| cannot_edit(name, &fault))?.unwrap_or_default();
-        let servers = with_machine(system, |machine| {
+        let servers = with_machine(system, units, |machine| {
             let all = units.iter().enumerate().flat_map(|(index, unit)| {
                 unit.manifest.servers.iter().map(move |(name, server)| (index, name, server))
             });
@@ -281,7 +281,7 @@ impl Gathered {
         let mut gets: Vec<String> = Vec::new();
         let mut off: Vec<String> = Vec::new();
         let mut tools = Map::new();
-        for found in servers {
+        for found in servers.into_iter().filter(|found| !found.launch.is_ours()) {
             if !is_name(&found.name) {
                 self.skipped.push(format!(
                     "`{}` of {}: a name in the manifest is made of letters, digits, `_` and `-`; it stays in the client's file",

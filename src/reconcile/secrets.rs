@@ -64,7 +64,7 @@ pub struct UsedBy {
 
 /// Every use of a secret.
 pub fn secret_uses(system: &dyn System, units: &[Unit]) -> Vec<UsedBy> {
-    let desired = with_machine(system, |machine| desired::resolve(units, machine));
+    let desired = with_machine(system, units, |machine| desired::resolve(units, machine));
     let clients = |server: &str| {
         let gets = |target: &&desired::Target| target.servers.iter().any(|chosen| chosen.name == server);
         desired.targets.iter().filter(gets).map(|target| target.key.clone()).collect()

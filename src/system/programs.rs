@@ -22,6 +22,11 @@ pub struct Program {
     pub cwd: Option<PathBuf>,
 }
 
+impl Program {
+    /// Variables that open our own stores: no program that we start needs them.
+    pub const WITHHELD: [&str; 2] = ["MCPKEEL_AGE_IDENTITY", "MCPKEEL_AGE_PASSPHRASE"];
+}
+
 /// What a program left behind.
 pub struct Ran {
     /// Its exit code; none when a signal ended it.

@@ -67,7 +67,10 @@ impl Programs for Real {
     }
 
     fn become_program(&self, program: &Program) -> io::Result<i32> {
-        let mut command = Command::new(program.command.expose());
+        let mut command = Command::new(spelled_out(program.command.expose()));
+        for name in Program::WITHHELD {
+            command.env_remove(name);
+        }
         command.args(program.args.iter().map(Secret::expose));
         command.envs(program.env.iter().map(|(name, value)| (name, value.expose())));
         if let Some(dir) = &program.cwd {
@@ -101,6 +104,25 @@ impl Programs for Real {
         #[cfg(target_os = "linux")]
         let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     }
+}
+
+/// The program as the system starts it.
+#[cfg(not(windows))]
+fn spelled_out(command: &str) -> PathBuf {
+    PathBuf::from(command)
+}
+
+/// The program with its ending: `npx` is `npx.cmd`, which only a shell would find.
+#[cfg(windows)]
+fn spelled_out(command: &str) -> PathBuf {
+    let path = Path::new(command);
+    if path.extension().is_some() || path.components().count() > 1 {
+        return path.to_owned();
+    }
+    let dirs = std::env::var_os("PATH").unwrap_or_default();
+    let endings = |dir: PathBuf| ["exe", "cmd", "bat"].map(|ending| dir.join(command).with_extension(ending));
+    let found = std::env::split_paths(&dirs).flat_map(endings).find(|path| path.is_file());
+    found.unwrap_or_else(|| path.to_owned())
 }
 
 #[cfg(unix)]
