@@ -43,6 +43,10 @@ impl Programs for Real {
         let out = collect(child.stdout.take(), MOST);
         let err = collect(child.stderr.take(), MOST_COMPLAINTS);
         let until = Instant::now() + limit;
+        let left = |grace| until.saturating_duration_since(Instant::now()).max(grace);
+        // The end of its output is the end of most programs: waiting for it costs no time beyond theirs.
+        let mut printed = None;
+        let mut pause = Duration::from_micros(50);
         let status = loop {
             match child.try_wait()? {
                 Some(status) => break status,
@@ -51,14 +55,16 @@ impl Programs for Real {
                     child.wait()?;
                     return Err(io::Error::new(io::ErrorKind::TimedOut, "it took too long and was ended"));
                 }
-                None => std::thread::sleep(Duration::from_millis(2)),
+                None if printed.is_none() => printed = out.recv_timeout(pause).ok(),
+                None => std::thread::sleep(pause),
             }
+            pause = (pause * 2).min(Duration::from_millis(10));
         };
         // Someone it started may hold its output open; what it printed itself is there by now.
-        let left = || until.saturating_duration_since(Instant::now()).max(Duration::from_millis(200));
         let timed_out = |_| io::Error::new(io::ErrorKind::TimedOut, "its output never ended");
-        let out = out.recv_timeout(left()).map_err(timed_out)??;
-        let err = err.recv_timeout(left()).map_err(timed_out)??;
+        let grace = Duration::from_millis(200);
+        let out = printed.map_or_else(|| out.recv_timeout(left(grace)).map_err(timed_out), Ok)??;
+        let err = err.recv_timeout(left(grace)).map_err(timed_out)??;
         if out.expose().len() as u64 > MOST {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it printed more than 1 MiB"));
         }
