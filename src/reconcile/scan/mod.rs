@@ -170,7 +170,8 @@ fn client_files(system: &dyn System, loaded: &Loaded, only: Option<&str>) -> Ind
         let Some(place) = place.filter(|_| only.is_none_or(|only| client.id() == only)) else { continue };
         user.push(add(client, &place));
     }
-    let targets = with_machine(system, &loaded.units, |machine| desired::resolve(&loaded.units, machine).targets);
+    let targets =
+        with_machine(system, &loaded.units, |machine| desired::resolve(&loaded.units, machine).targets);
     let mut managed = Vec::new();
     for target in &targets {
         if only.is_some_and(|only| target.key != only && target.client.id() != only) {
