@@ -13,6 +13,7 @@ mod probes;
 mod race;
 mod readme;
 mod scan;
+mod secrets;
 mod stories;
 mod support;
 mod transaction;
