@@ -250,7 +250,8 @@ fn hide_assigned(text: &str) -> String {
         }
         let before = text[..at].trim_end_matches(['"', '\'', ' ']);
         let name = before.rsplit(|c| !is_name(c)).next().unwrap_or_default();
-        if !is_secret_name(name) {
+        // `${secret:x}` names a secret.
+        if !is_secret_name(name) || before.ends_with("${secret") {
             continue;
         }
         let rest = text[at + 1..].trim_start();
@@ -360,6 +361,7 @@ mod tests {
             "\"token\": {",
             "\"max_tokens\": 40000,",
             "key: ${env:KEY}",
+            "a --key=${secret:gh-api-key-2} --token ${secret:gh-token-2} (with GITHUB_TOKEN, LEVEL)",
             "bearer_token_env_var = \"DOCS_TOKEN\"",
         ] {
             assert_eq!(Masker::default().hide(kept), kept);

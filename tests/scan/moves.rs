@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 
-use super::{MANIFEST, fill, holders, leaky, plain, planted, run, run_with, scan, token};
+use super::{MANIFEST, fill, found, holders, leaky, plain, planted, run, run_with, scan, token};
 use crate::support::Sandbox;
 
 /// The manifest after a move; `PLACE(x)` stands for where the secret x is kept.
@@ -210,4 +210,40 @@ fn import_can_store_what_it_finds() {
     assert_eq!(home.read(".config/mcpkeel/secrets/own-password"), plain(7));
     run(&home, &["secret", "verify"]).exits(0);
     holds_no_other(&home, ".config/mcpkeel/secrets/");
+}
+
+#[test]
+fn after_the_next_apply_no_clients_file_holds_one() {
+    let home = leaky();
+    let ran = run(&home, &["secret", "scan", "--move", "file", "--yes"]).exits(0);
+    assert!(ran.err.contains("Next: mcpkeel plan --adopt"), "{}", ran.err);
+    run(&home, &["plan", "--adopt"]).exits(0);
+    run_with(&home, &["apply", "--yes", "--adopt"], &[("KEPT", "x")]).exits(0);
+    for value in values().iter().chain([&plain(6)]) {
+        for file in holders(&home, value) {
+            let is_expected = file.starts_with(".config/mcpkeel/secrets/")
+                || file.starts_with(".local/state/mcpkeel/backups/objects/")
+                || file == "mcp.yaml" && *value == token();
+            assert!(is_expected, "{file}");
+        }
+    }
+    let scan = scan(&home);
+    assert_eq!(found(&scan, ".cursor/mcp.json"), [""; 0]);
+    assert_eq!(scan["backups"].as_array().expect("backups").len(), 2);
+    run(&home, &["apply", "--yes"]).exits(0);
+}
+
+#[test]
+fn what_is_ours_already_needs_no_word_more() {
+    let home = Sandbox::new();
+    let manifest = fill(
+        "version: 1\nservers:\n  a: { command: a, env: { A_TOKEN: PLAIN1 } }\nclients: { cursor: { servers: [a] } }\n",
+    );
+    home.write("mcp.yaml", manifest);
+    run(&home, &["apply", "--yes"]).exits(0);
+    assert!(holders(&home, &plain(1)).contains(&".cursor/mcp.json".to_owned()));
+    let ran = run(&home, &["secret", "scan", "--move", "file", "--yes"]).exits(0);
+    assert!(!ran.err.contains("--adopt"), "{}", ran.err);
+    run(&home, &["apply", "--yes"]).exits(0);
+    assert!(!holders(&home, &plain(1)).contains(&".cursor/mcp.json".to_owned()));
 }

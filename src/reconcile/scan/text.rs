@@ -161,7 +161,7 @@ impl Trail {
         let Some((last, before)) = inner.split_last() else {
             // A text in the place of an entry: a variable of the manifest.
             let (name, section) = self.steps.split_last().map_or((String::new(), ""), |(name, before)| {
-                (shown(&[name.clone()]), before.last().map_or("", String::as_str))
+                (shown(std::slice::from_ref(name)), before.last().map_or("", String::as_str))
             });
             return if section == "vars" { format!("var {name}") } else { format!("`{name}`") };
         };

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::super::super::args::Format;
 use super::super::super::failure::Failure;
 use super::super::super::session::Session;
-use crate::plan::{Action, Options};
+use crate::plan::{Action, Options, Step};
 use crate::reconcile::scan::{self, Finding, Move, Moving, Next, Owner, Scan};
 use crate::reconcile::{self, Care, Loaded, Stash};
 use crate::secrets::Source;
@@ -315,21 +315,32 @@ fn move_all(
         moving.left.iter().for_each(|line| session.out.data(format!("left: {line}")));
     }
     session.out.say(format!("{} changed; `mcpkeel undo` takes that back.", files.join(", ")));
-    match has_conflict(session, scan) {
-        true => session.out.say(
-            "Next: mcpkeel plan --adopt, then mcpkeel apply --adopt: the clients' files still hold the literals, \
-             in entries that are not ours yet.",
-        ),
-        false => session.out.say("Next: mcpkeel plan; the clients' files hold the literals until mcpkeel apply."),
-    }
+    say_next(session, scan);
     Ok(0)
 }
 
-/// Whether a plan would refuse to touch an entry that holds a literal, since it is not ours yet.
-fn has_conflict(session: &Session<'_>, scan: &Scan) -> bool {
+/// What brings the clients' files in step: entries that were taken over are not ours yet, and what else
+/// is in the way of the same flag.
+fn say_next(session: &mut Session<'_>, scan: &Scan) {
     let loaded = reconcile::load(session.system, &session.manifest_path(), Care::Quick);
-    let plan = session.plan(&loaded, Options::default(), None);
+    let Ok(plan) = session.plan(&loaded, Options::default(), None) else {
+        return session.out.say("Next: mcpkeel plan");
+    };
     let concerns =
         |server: &str| scan.findings.iter().any(|finding| finding.spot.server.as_deref() == Some(server));
-    plan.is_ok_and(|plan| plan.steps().any(|step| step.action == Action::Conflict && concerns(&step.server)))
+    let conflicts = plan.steps().filter(|step| step.action == Action::Conflict);
+    let (ours, others): (Vec<&Step>, Vec<&Step>) = conflicts.partition(|step| concerns(&step.server));
+    if ours.is_empty() {
+        session.out.say("Next: mcpkeel plan; the clients' files hold the literals until mcpkeel apply.");
+        return;
+    }
+    session.out.say(
+        "Next: mcpkeel plan --adopt, then mcpkeel apply --adopt: the clients' files still hold the literals, in \
+         entries that are not ours yet.",
+    );
+    if !others.is_empty() {
+        let names: Vec<String> =
+            others.iter().map(|step| format!("`{}` of {}", step.server, step.target)).collect();
+        session.out.say(format!("That also takes over {}.", names.join(", ")));
+    }
 }
