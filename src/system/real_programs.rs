@@ -81,6 +81,8 @@ impl Programs for Real {
     }
 
     fn ask_secret(&self, question: &str) -> io::Result<Option<Secret<String>>> {
+        #[cfg(unix)]
+        let _silence = Silence::begin();
         match rpassword::prompt_password(question) {
             Ok(answer) => Ok(Some(Secret::new(answer))),
             Err(error) if is_no_terminal(&error) => Ok(None),
@@ -100,6 +102,40 @@ impl Programs for Real {
         // Where the system refuses, there is nothing else to be done about it.
         #[cfg(target_os = "linux")]
         let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    }
+}
+
+/// The terminal echoes nothing while this lives.
+///
+/// The library puts the question before it turns the echo off: an answer that comes at once would show.
+#[cfg(unix)]
+struct Silence {
+    terminal: std::fs::File,
+    before: rustix::termios::Termios,
+}
+
+#[cfg(unix)]
+impl Silence {
+    /// None where there is no terminal; the question then fails by itself.
+    fn begin() -> Option<Self> {
+        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+        let terminal = std::fs::OpenOptions::new().read(true).write(true).open("/dev/tty").ok()?;
+        let before = tcgetattr(&terminal).ok()?;
+        let mut quiet = before.clone();
+        quiet.local_modes.remove(LocalModes::ECHO);
+        quiet.local_modes.insert(LocalModes::ECHONL);
+        // What was typed ahead was echoed, so it is no secret and no answer.
+        tcsetattr(&terminal, OptionalActions::Flush, &quiet).ok()?;
+        Some(Self { terminal, before })
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Silence {
+    fn drop(&mut self) {
+        // A terminal that went away needs nothing.
+        let _ =
+            rustix::termios::tcsetattr(&self.terminal, rustix::termios::OptionalActions::Now, &self.before);
     }
 }
 
