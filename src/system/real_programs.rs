@@ -84,9 +84,7 @@ impl Programs for Real {
     }
 
     fn ask_secret(&self, question: &str) -> io::Result<Option<Secret<String>>> {
-        #[cfg(unix)]
-        let _silence = Silence::begin();
-        match rpassword::prompt_password(question) {
+        match ask(question) {
             Ok(answer) => Ok(Some(Secret::new(answer))),
             Err(error) if is_no_terminal(&error) => Ok(None),
             Err(error) => Err(error),
@@ -127,37 +125,71 @@ fn spelled_out(command: &str) -> PathBuf {
     found.unwrap_or_else(|| path.to_owned())
 }
 
-/// The terminal echoes nothing while this lives.
-///
-/// The library puts the question before it turns the echo off: an answer that comes at once would show.
+/// The echo is off before the question stands there, and on again before Ctrl-C ends us; the library by
+/// itself is late with both.
 #[cfg(unix)]
-struct Silence {
+fn ask(question: &str) -> io::Result<String> {
+    use std::io::Write as _;
+    let keyboard = Keyboard::silence()?;
+    let mut screen = keyboard.terminal.try_clone()?;
+    let config =
+        rpassword::ConfigBuilder::new().input_reader(keyboard).output_writer(screen.try_clone()?).build();
+    let answer = rpassword::prompt_password_with_config(question, config);
+    // The key that ended the answer was not echoed either.
+    screen.write_all(b"\n")?;
+    answer
+}
+
+#[cfg(not(unix))]
+fn ask(question: &str) -> io::Result<String> {
+    rpassword::prompt_password(question)
+}
+
+/// What is typed at the terminal, key by key, while nothing of it is echoed.
+#[cfg(unix)]
+struct Keyboard {
     terminal: std::fs::File,
     before: rustix::termios::Termios,
 }
 
 #[cfg(unix)]
-impl Silence {
-    /// None where there is no terminal; the question then fails by itself.
-    fn begin() -> Option<Self> {
-        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
-        let terminal = std::fs::OpenOptions::new().read(true).write(true).open("/dev/tty").ok()?;
-        let before = tcgetattr(&terminal).ok()?;
+impl Keyboard {
+    fn silence() -> io::Result<Self> {
+        use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr};
+        let terminal = std::fs::OpenOptions::new().read(true).write(true).open("/dev/tty")?;
+        let before = tcgetattr(&terminal)?;
         let mut quiet = before.clone();
-        quiet.local_modes.remove(LocalModes::ECHO);
-        quiet.local_modes.insert(LocalModes::ECHONL);
-        // What was typed ahead was echoed, so it is no secret and no answer.
-        tcsetattr(&terminal, OptionalActions::Flush, &quiet).ok()?;
-        Some(Self { terminal, before })
+        quiet.local_modes -= LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG;
+        quiet.special_codes[SpecialCodeIndex::VMIN] = 1;
+        quiet.special_codes[SpecialCodeIndex::VTIME] = 0;
+        // What was typed ahead was echoed: no answer.
+        tcsetattr(&terminal, OptionalActions::Flush, &quiet)?;
+        Ok(Self { terminal, before })
+    }
+
+    fn restore(&self) {
+        // A terminal that went away needs nothing.
+        let _ =
+            rustix::termios::tcsetattr(&self.terminal, rustix::termios::OptionalActions::Now, &self.before);
     }
 }
 
 #[cfg(unix)]
-impl Drop for Silence {
+impl Read for Keyboard {
+    fn read(&mut self, keys: &mut [u8]) -> io::Result<usize> {
+        const CTRL_C: u8 = 3;
+        let read = self.terminal.read(keys)?;
+        if keys[..read].contains(&CTRL_C) {
+            self.restore();
+        }
+        Ok(read)
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Keyboard {
     fn drop(&mut self) {
-        // A terminal that went away needs nothing.
-        let _ =
-            rustix::termios::tcsetattr(&self.terminal, rustix::termios::OptionalActions::Now, &self.before);
+        self.restore();
     }
 }
 
