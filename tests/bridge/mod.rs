@@ -13,5 +13,5 @@ mod client;
 mod fake;
 mod faults;
 mod modern;
-mod real;
+pub mod real;
 mod remote;

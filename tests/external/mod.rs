@@ -14,6 +14,7 @@
 
 mod clients;
 mod local_server;
+mod served;
 mod visit;
 
 use std::collections::BTreeSet;
