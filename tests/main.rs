@@ -12,6 +12,7 @@ mod manifest;
 mod probes;
 mod race;
 mod readme;
+mod scan;
 mod secrets;
 mod stories;
 mod support;

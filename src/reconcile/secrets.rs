@@ -17,7 +17,7 @@ use crate::desired::{self, Unit};
 use crate::document::{Document, Format, Op};
 use crate::manifest;
 use crate::secrets::age::{self, Recipients};
-use crate::secrets::{Source, bytes_of, keyring_trouble, uses};
+use crate::secrets::{Source, bytes_of, keyring_trouble, text_of, uses};
 use crate::store::write_file;
 use crate::system::{At, FileError, Kind, System, follow, found, made};
 
@@ -64,7 +64,7 @@ pub struct UsedBy {
 
 /// Every use of a secret.
 pub fn secret_uses(system: &dyn System, units: &[Unit]) -> Vec<UsedBy> {
-    let desired = with_machine(system, |machine| desired::resolve(units, machine));
+    let desired = with_machine(system, units, |machine| desired::resolve(units, machine));
     let clients = |server: &str| {
         let gets = |target: &&desired::Target| target.servers.iter().any(|chosen| chosen.name == server);
         desired.targets.iter().filter(gets).map(|target| target.key.clone()).collect()
@@ -153,28 +153,82 @@ pub fn keep_secret(
     recipients: &[String],
     edit: Option<ManifestEdit>,
 ) -> Result<(), KeepError> {
+    keep_secrets(site, "secret set", &[(source, value)], recipients, edit.into_iter().collect())
+}
+
+/// Puts values into their stores, then edits manifests. Until all values are stored no manifest
+/// changes.
+///
+/// # Errors
+/// What a store, the file system or another writer of a manifest has against it.
+pub fn keep_secrets(
+    site: &Site<'_>,
+    command: &str,
+    values: &[(&Source, &Secret<String>)],
+    recipients: &[String],
+    edits: Vec<ManifestEdit>,
+) -> Result<(), KeepError> {
     let system = site.system;
-    can_keep(system, source, recipients)?;
+    for (source, _) in values {
+        can_keep(system, source, recipients)?;
+    }
     let mut changes = Vec::new();
-    match source {
+    for (source, value) in values {
+        match source {
+            Source::Keyring(entry) => system
+                .keyring()
+                .and_then(|keyring| keyring.set(entry, value))
+                .map_err(|error| keyring_trouble(&error))?,
+            Source::Age(path) => {
+                let bytes = age::seal(&Recipients::parse(recipients)?, &bytes_of(value))?;
+                changes.push(replace(system, path, After::Write { bytes, access: Access::Keep })?);
+            }
+            Source::File(path) => {
+                let real = follow(system, path)?;
+                refuse_others(system, &real)?;
+                create_parents(system, &real)?;
+                write_file(system, &real, bytes_of(value).expose())?;
+            }
+            Source::Env(_) | Source::Command { .. } => {}
+        }
+    }
+    changes.extend(edits.into_iter().map(of_manifest));
+    Ok(run(site, command, changes)?)
+}
+
+/// Whether something else than this value is kept there already, which must not be written over.
+///
+/// # Errors
+/// When the store cannot be asked.
+pub fn keeps_another(
+    system: &dyn System,
+    keys: &age::Keys<'_>,
+    source: &Source,
+    value: &Secret<String>,
+) -> Result<bool, KeepError> {
+    let there = match source {
         Source::Keyring(entry) => system
             .keyring()
-            .and_then(|keyring| keyring.set(entry, value))
+            .and_then(|keyring| keyring.get(entry))
             .map_err(|error| keyring_trouble(&error))?,
+        Source::File(path) => match found(system.read(path)).at(path, "read")? {
+            Some(bytes) => Some(text_of(&Secret::new(bytes), "the file")?),
+            None => None,
+        },
         Source::Age(path) => {
-            let bytes = age::seal(&Recipients::parse(recipients)?, &bytes_of(value))?;
-            changes.push(replace(system, path, After::Write { bytes, access: Access::Keep })?);
+            if found(system.meta(path)).at(path, "look at")?.is_none() {
+                return Ok(false);
+            }
+            let opened = age::load(system, path).and_then(|(sealed, _)| keys.open(&sealed, "the age file"));
+            // What we cannot open is somebody's.
+            match opened.and_then(|bytes| text_of(&bytes, "the age file")) {
+                Ok(text) => Some(text),
+                Err(_) => return Ok(true),
+            }
         }
-        Source::File(path) => {
-            let real = follow(system, path)?;
-            refuse_others(system, &real)?;
-            create_parents(system, &real)?;
-            write_file(system, &real, bytes_of(value).expose())?;
-        }
-        Source::Env(_) | Source::Command { .. } => {}
-    }
-    changes.extend(edit.map(of_manifest));
-    Ok(run(site, "secret set", changes)?)
+        Source::Env(_) | Source::Command { .. } => None,
+    };
+    Ok(there.is_some_and(|there| there.expose() != value.expose()))
 }
 
 /// Takes a value out of its store, then edits the manifest. Says whether there was a value.

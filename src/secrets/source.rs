@@ -117,7 +117,19 @@ pub(super) fn absolute(
 ) -> Result<PathBuf, Box<Diagnostic>> {
     let (home, user, host) = (system.home().unwrap_or_default(), system.user(), system.host());
     let var = |name: &str| system.env(name);
-    let machine = Machine { os: system.os(), host: &host, user: &user, home: &home, var: &var };
+    // A path refers to no secret, and starts nobody.
+    let secret = |name: &str| {
+        Err(Box::new(Diagnostic::error("unknown-path", format!("a path cannot need the secret `{name}`"))))
+    };
+    let machine = Machine {
+        os: system.os(),
+        host: &host,
+        user: &user,
+        home: &home,
+        var: &var,
+        secret: &secret,
+        program: Path::new("mcpkeel"),
+    };
     desired::path(text, units, unit, &machine).map(|path| tidy(&path))
 }
 

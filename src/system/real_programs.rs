@@ -14,9 +14,6 @@ use crate::base::Secret;
 /// The most that a program may print, and that is read from standard input: a secret is small.
 const MOST: u64 = 1 << 20;
 
-/// The most that is kept of what a program complains about.
-const MOST_COMPLAINTS: u64 = 4 << 10;
-
 impl Programs for Real {
     fn own_path(&self) -> io::Result<PathBuf> {
         let called = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
@@ -38,11 +35,14 @@ impl Programs for Real {
             .current_dir(dir)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()?;
-        let out = collect(child.stdout.take(), MOST);
-        let err = collect(child.stderr.take(), MOST_COMPLAINTS);
+        let out = collect(child.stdout.take());
         let until = Instant::now() + limit;
+        let left = |grace| until.saturating_duration_since(Instant::now()).max(grace);
+        // The end of its output is the end of most programs: waiting for it costs no time beyond theirs.
+        let mut printed = None;
+        let mut pause = Duration::from_micros(50);
         let status = loop {
             match child.try_wait()? {
                 Some(status) => break status,
@@ -51,23 +51,26 @@ impl Programs for Real {
                     child.wait()?;
                     return Err(io::Error::new(io::ErrorKind::TimedOut, "it took too long and was ended"));
                 }
-                None => std::thread::sleep(Duration::from_millis(2)),
+                None if printed.is_none() => printed = out.recv_timeout(pause).ok(),
+                None => std::thread::sleep(pause),
             }
+            pause = (pause * 2).min(Duration::from_millis(10));
         };
         // Someone it started may hold its output open; what it printed itself is there by now.
-        let left = || until.saturating_duration_since(Instant::now()).max(Duration::from_millis(200));
         let timed_out = |_| io::Error::new(io::ErrorKind::TimedOut, "its output never ended");
-        let out = out.recv_timeout(left()).map_err(timed_out)??;
-        let err = err.recv_timeout(left()).map_err(timed_out)??;
+        let grace = Duration::from_millis(200);
+        let out = printed.map_or_else(|| out.recv_timeout(left(grace)).map_err(timed_out), Ok)??;
         if out.expose().len() as u64 > MOST {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it printed more than 1 MiB"));
         }
-        let err = String::from_utf8_lossy(err.expose()).into_owned();
-        Ok(Ran { code: status.code(), out, err })
+        Ok(Ran { code: status.code(), out })
     }
 
     fn become_program(&self, program: &Program) -> io::Result<i32> {
-        let mut command = Command::new(program.command.expose());
+        let mut command = Command::new(spelled_out(program.command.expose()));
+        for name in Program::WITHHELD {
+            command.env_remove(name);
+        }
         command.args(program.args.iter().map(Secret::expose));
         command.envs(program.env.iter().map(|(name, value)| (name, value.expose())));
         if let Some(dir) = &program.cwd {
@@ -101,6 +104,25 @@ impl Programs for Real {
         #[cfg(target_os = "linux")]
         let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     }
+}
+
+/// The program as the system starts it.
+#[cfg(not(windows))]
+fn spelled_out(command: &str) -> PathBuf {
+    PathBuf::from(command)
+}
+
+/// The program with its ending: `npx` is `npx.cmd`, which only a shell would find.
+#[cfg(windows)]
+fn spelled_out(command: &str) -> PathBuf {
+    let path = Path::new(command);
+    if path.extension().is_some() || path.components().count() > 1 {
+        return path.to_owned();
+    }
+    let dirs = std::env::var_os("PATH").unwrap_or_default();
+    let endings = |dir: PathBuf| ["exe", "cmd", "bat"].map(|ending| dir.join(command).with_extension(ending));
+    let found = std::env::split_paths(&dirs).flat_map(endings).find(|path| path.is_file());
+    found.unwrap_or_else(|| path.to_owned())
 }
 
 /// The echo is off before the question stands there, and on again before Ctrl-C ends us; the library by
@@ -184,10 +206,10 @@ fn become_command(mut command: Command) -> io::Result<i32> {
     Ok(command.status()?.code().unwrap_or(1))
 }
 
-fn collect(pipe: Option<impl Read + Send + 'static>, most: u64) -> Receiver<io::Result<Secret<Vec<u8>>>> {
+fn collect(pipe: Option<impl Read + Send + 'static>) -> Receiver<io::Result<Secret<Vec<u8>>>> {
     let (send, receive) = mpsc::channel();
     std::thread::spawn(move || {
-        let read = pipe.map_or_else(|| Ok(Secret::new(Vec::new())), |pipe| read_at_most(pipe, most));
+        let read = pipe.map_or_else(|| Ok(Secret::new(Vec::new())), |pipe| read_at_most(pipe, MOST));
         // Nobody waits any more when it took too long.
         let _ = send.send(read);
     });

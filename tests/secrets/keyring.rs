@@ -13,7 +13,7 @@ use crate::support::{Ran, Sandbox};
 const MANIFEST: &str = "version: 1\nsecrets:\n  token: { keyring: the-entry }\n  gone: { env: GONE }\nservers: {}\nclients: {}\n";
 
 /// A session with a keyring in it.
-struct Session<'h> {
+pub struct Session<'h> {
     home: &'h Sandbox,
     bus: Child,
     daemon: Child,
@@ -21,14 +21,14 @@ struct Session<'h> {
 
 /// Whether the keyring is opened with the password of these tests.
 #[derive(Clone, Copy, PartialEq)]
-enum Start {
+pub enum Start {
     Unlocked,
     Locked,
 }
 
 impl<'h> Session<'h> {
     /// None, having said so, where the programs are not installed.
-    fn start(home: &'h Sandbox, start: Start) -> Option<Self> {
+    pub fn start(home: &'h Sandbox, start: Start) -> Option<Self> {
         if !tools::are_there(&["dbus-daemon", "dbus-send", "gnome-keyring-daemon", "secret-tool"]) {
             return None;
         }
@@ -109,7 +109,7 @@ fn within(home: &Sandbox, program: &str) -> Command {
     command
 }
 
-fn dress(command: &mut Command, home: &Sandbox) {
+pub fn dress(command: &mut Command, home: &Sandbox) {
     command.env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", home.path("bus").display()));
     command.env("XDG_RUNTIME_DIR", home.path("run"));
 }

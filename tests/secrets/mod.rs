@@ -12,6 +12,8 @@ mod rekey;
 #[cfg(unix)]
 mod age;
 #[cfg(target_os = "linux")]
+mod everywhere;
+#[cfg(target_os = "linux")]
 mod keyring;
 #[cfg(target_os = "linux")]
 mod terminal;

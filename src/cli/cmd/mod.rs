@@ -7,6 +7,7 @@ pub mod client;
 pub mod completions;
 pub mod diff;
 pub mod doctor;
+pub mod exec;
 pub mod explain;
 pub mod fmt;
 pub mod history;
@@ -48,6 +49,7 @@ pub fn run(session: &mut Session<'_>, command: Command) -> Result<u8, Failure> {
         Command::Schema(args) => schema::run(session, &args),
         Command::Explain(args) => explain::run(session, &args),
         Command::Doctor(args) => doctor::run(session, &args),
+        Command::Exec(args) => exec::run(session, &args),
         Command::Completions(args) => completions::run(session, &args),
         Command::Man(args) => man::run(session, &args),
     }

@@ -60,13 +60,14 @@ pub fn print(session: &mut Session<'_>, plan: &crate::plan::Plan, next: &str) {
     for line in show::summary(&session.out, plan) {
         session.out.data(line);
     }
-    for file in plan.files.iter().filter(|file| file.writes()) {
+    for file in plan.files.iter().filter(|file| file.writes() && !file.only_closes()) {
         session.out.data("");
         for line in show::diff(&session.out, file) {
             session.out.data(line);
         }
     }
-    let obstacles = show::obstacles(session.system, plan);
+    let mut obstacles = show::starts(plan);
+    obstacles.extend(show::obstacles(session.system, plan));
     if !obstacles.is_empty() {
         session.out.data("");
         for line in obstacles {

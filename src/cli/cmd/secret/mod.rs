@@ -6,6 +6,7 @@
 mod list;
 mod rekey;
 mod remove;
+mod scan;
 mod set;
 mod verify;
 mod where_used;
@@ -17,7 +18,7 @@ use super::super::table;
 use crate::base::Diagnostic;
 
 use crate::desired::Unit;
-use crate::reconcile::{Loaded, tilde};
+use crate::reconcile::{self, Kept, Loaded, ManifestEdit, Site, tilde};
 use crate::secrets::{Source, Vault};
 use crate::system::System;
 
@@ -39,6 +40,8 @@ enum Command {
     Remove(remove::Args),
     /// Encrypt age files anew, for the recipients that the manifest has now
     Rekey(rekey::Args),
+    /// Find literal secrets in the manifest, in clients' files and in backups, and move them into a store
+    Scan(scan::Args),
     /// Show which servers use a secret, where, and which clients get those
     Where(where_used::Args),
 }
@@ -50,6 +53,7 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         Command::Verify(args) => verify::run(session, args),
         Command::Remove(args) => remove::run(session, args),
         Command::Rekey(args) => rekey::run(session, args),
+        Command::Scan(args) => scan::run(session, args),
         Command::Where(args) => where_used::run(session, args),
     }
 }
@@ -115,6 +119,57 @@ fn spoken(system: &dyn System, source: &Source) -> String {
 /// A store's answer as a failure of the command.
 fn failed(problem: &Diagnostic) -> Failure {
     Failure::Failed { message: problem.message.clone(), hint: problem.hint.clone() }
+}
+
+/// Stores values and writes the manifests that name them, as one.
+///
+/// # Errors
+/// When a store holds something else under one of the names, or does not take a value; then every
+/// manifest is as it was.
+pub(super) fn keep_all(
+    session: &mut Session<'_>,
+    command: &str,
+    loaded: &Loaded,
+    kept: &[Kept],
+    edits: Vec<ManifestEdit>,
+) -> Result<(), Failure> {
+    let system = session.system;
+    system.keep_memory_private();
+    let mut values = Vec::new();
+    for kept in kept {
+        if let Some(source) = check_room(session, loaded, kept)? {
+            values.push((source, &kept.value));
+        }
+    }
+    let values: Vec<_> = values.iter().map(|(source, value)| (source, *value)).collect();
+    let (store, lock) = session.lock(command)?;
+    let site = Site { system, store: &store, lock: &lock };
+    let recipients = loaded.settings().age.unwrap_or_default().recipients;
+    Ok(reconcile::keep_secrets(&site, command, &values, &recipients, edits)?)
+}
+
+/// Where a value goes, if it goes anywhere and nothing is in its way there.
+fn check_room(session: &Session<'_>, loaded: &Loaded, kept: &Kept) -> Result<Option<Source>, Failure> {
+    if kept.source.env.is_some() {
+        // Its value is the user's to set.
+        return Ok(None);
+    }
+    let system = session.system;
+    let recipients = loaded.settings().age.unwrap_or_default().recipients;
+    let source = Source::said(system, &loaded.units, 0, &kept.source).map_err(|problem| failed(&problem))?;
+    reconcile::can_keep(system, &source, &recipients).map_err(|problem| failed(&problem))?;
+    let vault = Vault::new(system, &loaded.units);
+    if reconcile::keeps_another(system, vault.keys(), &source, &kept.value)? {
+        return Err(Failure::Refused {
+            message: format!("{} holds another value already", spoken(system, &source)),
+            hint: format!(
+                "take it away if nothing needs it, or name it in the manifest under `secrets`, so that the new \
+                 one is not called `{}`; nothing was changed",
+                kept.name
+            ),
+        });
+    }
+    Ok(Some(source))
 }
 
 fn print_table(session: &mut Session<'_>, format: Format, header: &[&str], rows: &[Vec<String>]) {
