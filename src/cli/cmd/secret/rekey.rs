@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::super::super::failure::Failure;
 use super::super::super::session::Session;
@@ -85,7 +85,7 @@ fn anew(
     session: &Session<'_>,
     vault: &Vault<'_>,
     recipients: &Recipients,
-    path: &PathBuf,
+    path: &Path,
     force: bool,
 ) -> Result<Anew, Failure> {
     let failed = |problem: Box<crate::base::Diagnostic>| super::failed(&problem);
