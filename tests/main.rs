@@ -1,6 +1,7 @@
 //! The one integration binary. Start at `support` for the sandbox every test runs in.
 #![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
 
+mod bridge;
 mod canary;
 mod crash;
 mod document;

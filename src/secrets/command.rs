@@ -3,14 +3,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{problem, text_of};
-use crate::base::{Diagnostic, Secret, mask};
-use crate::system::{Ran, System};
+use crate::base::{Diagnostic, Secret};
+use crate::system::System;
 
 /// How long a program may take: enough for one that asks for a fingerprint.
 const LIMIT: Duration = Duration::from_secs(30);
-
-/// The most of its complaints that is shown, in characters.
-const SHOWN: usize = 300;
 
 /// What the program prints. No shell is involved.
 pub(super) fn read(
@@ -43,39 +40,18 @@ pub(super) fn read(
     match ran.code {
         Some(0) => {}
         Some(code) => {
-            let message = format!("{what} ended with exit code {code}{}", complaints(&ran));
+            let message = format!("{what} ended with exit code {code}");
             return Err(problem("command", message, by_hand));
         }
         None => {
-            let message = format!("{what} was ended by a signal{}", complaints(&ran));
+            let message = format!("{what} was ended by a signal");
             return Err(problem("command", message, by_hand));
         }
     }
     let value = text_of(&ran.out, &what)?;
     if value.expose().is_empty() {
-        let message = format!("{what} printed nothing{}", complaints(&ran));
+        let message = format!("{what} printed nothing");
         return Err(problem("command", message, by_hand));
     }
     Ok(value)
-}
-
-/// What it wrote to its standard error, on one line, with everything hidden that it also printed or that
-/// looks like a secret.
-fn complaints(ran: &Ran) -> String {
-    let printed = String::from_utf8_lossy(ran.out.expose());
-    let mut said = ran.err.clone();
-    let mut secrets: Vec<&str> = printed.lines().map(str::trim).filter(|line| line.len() >= 4).collect();
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    for secret in secrets {
-        said = said.replace(secret, mask::HIDDEN);
-    }
-    let said = mask::Masker::default().hide(&said);
-    let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let mut line: String =
-        lines.join("; ").chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect();
-    if lines.is_empty() {
-        return line;
-    }
-    line.insert_str(0, "; it says: ");
-    line
 }

@@ -6,6 +6,7 @@
 //! purpose ([`Memory`]).
 #![allow(clippy::disallowed_methods)]
 
+mod children;
 mod memory;
 mod programs;
 mod read_only;
@@ -20,6 +21,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+pub use children::{Ending, end_group, keep_close};
 pub use memory::{Fault, Loss, Memory, Writer};
 pub use programs::{Keyring, KeyringError, Program, Programs, Ran};
 pub use read_only::ReadOnly;

@@ -27,14 +27,12 @@ impl Program {
     pub const WITHHELD: [&str; 2] = ["MCPKEEL_AGE_IDENTITY", "MCPKEEL_AGE_PASSPHRASE"];
 }
 
-/// What a program left behind.
+/// What a program left behind. What it complained about is not kept: nobody knows what is in it.
 pub struct Ran {
     /// Its exit code; none when a signal ended it.
     pub code: Option<i32>,
     /// What it printed.
     pub out: Secret<Vec<u8>>,
-    /// What it complained about, at most 4 KiB of it, as text.
-    pub err: String,
 }
 
 /// Other programs, the keyring and the terminal.

@@ -14,9 +14,6 @@ use crate::base::Secret;
 /// The most that a program may print, and that is read from standard input: a secret is small.
 const MOST: u64 = 1 << 20;
 
-/// The most that is kept of what a program complains about.
-const MOST_COMPLAINTS: u64 = 4 << 10;
-
 impl Programs for Real {
     fn own_path(&self) -> io::Result<PathBuf> {
         let called = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
@@ -38,10 +35,9 @@ impl Programs for Real {
             .current_dir(dir)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()?;
-        let out = collect(child.stdout.take(), MOST);
-        let err = collect(child.stderr.take(), MOST_COMPLAINTS);
+        let out = collect(child.stdout.take());
         let until = Instant::now() + limit;
         let left = |grace| until.saturating_duration_since(Instant::now()).max(grace);
         // The end of its output is the end of most programs: waiting for it costs no time beyond theirs.
@@ -64,12 +60,10 @@ impl Programs for Real {
         let timed_out = |_| io::Error::new(io::ErrorKind::TimedOut, "its output never ended");
         let grace = Duration::from_millis(200);
         let out = printed.map_or_else(|| out.recv_timeout(left(grace)).map_err(timed_out), Ok)??;
-        let err = err.recv_timeout(left(grace)).map_err(timed_out)??;
         if out.expose().len() as u64 > MOST {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it printed more than 1 MiB"));
         }
-        let err = String::from_utf8_lossy(err.expose()).into_owned();
-        Ok(Ran { code: status.code(), out, err })
+        Ok(Ran { code: status.code(), out })
     }
 
     fn become_program(&self, program: &Program) -> io::Result<i32> {
@@ -90,7 +84,7 @@ impl Programs for Real {
     }
 
     fn ask_secret(&self, question: &str) -> io::Result<Option<Secret<String>>> {
-        match rpassword::prompt_password(question) {
+        match ask(question) {
             Ok(answer) => Ok(Some(Secret::new(answer))),
             Err(error) if is_no_terminal(&error) => Ok(None),
             Err(error) => Err(error),
@@ -131,6 +125,74 @@ fn spelled_out(command: &str) -> PathBuf {
     found.unwrap_or_else(|| path.to_owned())
 }
 
+/// The echo is off before the question stands there, and on again before Ctrl-C ends us; the library by
+/// itself is late with both.
+#[cfg(unix)]
+fn ask(question: &str) -> io::Result<String> {
+    use std::io::Write as _;
+    let keyboard = Keyboard::silence()?;
+    let mut screen = keyboard.terminal.try_clone()?;
+    let config =
+        rpassword::ConfigBuilder::new().input_reader(keyboard).output_writer(screen.try_clone()?).build();
+    let answer = rpassword::prompt_password_with_config(question, config);
+    // The key that ended the answer was not echoed either.
+    screen.write_all(b"\n")?;
+    answer
+}
+
+#[cfg(not(unix))]
+fn ask(question: &str) -> io::Result<String> {
+    rpassword::prompt_password(question)
+}
+
+/// What is typed at the terminal, key by key, while nothing of it is echoed.
+#[cfg(unix)]
+struct Keyboard {
+    terminal: std::fs::File,
+    before: rustix::termios::Termios,
+}
+
+#[cfg(unix)]
+impl Keyboard {
+    fn silence() -> io::Result<Self> {
+        use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr};
+        let terminal = std::fs::OpenOptions::new().read(true).write(true).open("/dev/tty")?;
+        let before = tcgetattr(&terminal)?;
+        let mut quiet = before.clone();
+        quiet.local_modes -= LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG;
+        quiet.special_codes[SpecialCodeIndex::VMIN] = 1;
+        quiet.special_codes[SpecialCodeIndex::VTIME] = 0;
+        // What was typed ahead was echoed: no answer.
+        tcsetattr(&terminal, OptionalActions::Flush, &quiet)?;
+        Ok(Self { terminal, before })
+    }
+
+    fn restore(&self) {
+        // A terminal that went away needs nothing.
+        let _ =
+            rustix::termios::tcsetattr(&self.terminal, rustix::termios::OptionalActions::Now, &self.before);
+    }
+}
+
+#[cfg(unix)]
+impl Read for Keyboard {
+    fn read(&mut self, keys: &mut [u8]) -> io::Result<usize> {
+        const CTRL_C: u8 = 3;
+        let read = self.terminal.read(keys)?;
+        if keys[..read].contains(&CTRL_C) {
+            self.restore();
+        }
+        Ok(read)
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Keyboard {
+    fn drop(&mut self) {
+        self.restore();
+    }
+}
+
 #[cfg(unix)]
 fn become_command(mut command: Command) -> io::Result<i32> {
     use std::os::unix::process::CommandExt as _;
@@ -144,10 +206,10 @@ fn become_command(mut command: Command) -> io::Result<i32> {
     Ok(command.status()?.code().unwrap_or(1))
 }
 
-fn collect(pipe: Option<impl Read + Send + 'static>, most: u64) -> Receiver<io::Result<Secret<Vec<u8>>>> {
+fn collect(pipe: Option<impl Read + Send + 'static>) -> Receiver<io::Result<Secret<Vec<u8>>>> {
     let (send, receive) = mpsc::channel();
     std::thread::spawn(move || {
-        let read = pipe.map_or_else(|| Ok(Secret::new(Vec::new())), |pipe| read_at_most(pipe, most));
+        let read = pipe.map_or_else(|| Ok(Secret::new(Vec::new())), |pipe| read_at_most(pipe, MOST));
         // Nobody waits any more when it took too long.
         let _ = send.send(read);
     });

@@ -15,6 +15,10 @@ pub use windows::*;
 mod linux {
     use std::fs::File;
     use std::os::fd::AsRawFd;
+    use std::os::unix::process::CommandExt as _;
+    use std::process::Command;
+
+    use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
 
     use super::*;
 
@@ -35,6 +39,18 @@ mod linux {
     pub fn has_read_lease(file: &File) -> bool {
         // SAFETY: plain integers on a descriptor that `file` keeps open.
         unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLEASE) == libc::F_RDLCK }
+    }
+
+    /// Has the kernel ask a child to end when the thread that starts it is gone.
+    pub fn end_with_parent(command: &mut Command) {
+        let parent = getpid();
+        let prepare = move || {
+            set_parent_process_death_signal(Some(Signal::TERM))?;
+            // We may be gone already, and then nobody would tell it.
+            if getppid() == Some(parent) { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
+        };
+        // SAFETY: between fork and exec the closure makes two plain system calls and allocates nothing.
+        unsafe { command.pre_exec(prepare) };
     }
 
     fn check(result: i32) -> io::Result<()> {

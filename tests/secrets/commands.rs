@@ -159,7 +159,7 @@ fn verify_says_what_is_wrong_with_each_and_shows_no_value() {
     for line in [
         "good  env      ok",
         "none  env      the variable NONE is not set here",
-        "cmd   command  the command `./get` ended with exit code 4; it says: no •••••• for you",
+        "cmd   command  the command `./get` ended with exit code 4",
         "can be read by others (its mode is 0644)",
         "gone.age is not there",
     ] {

@@ -53,7 +53,11 @@ fn finish(mut command: Command, input: &str) -> Ran {
         .expect("the program starts");
     // A program that has seen enough closes its end.
     child.stdin.take().expect("a pipe").write_all(input.as_bytes()).ok();
-    let ran = Ran::from(child.wait_with_output().expect("it ends"));
+    let mut ran = Ran::from(child.wait_with_output().expect("it ends"));
+    if cfg!(windows) {
+        // Paths as the tests write them.
+        (ran.out, ran.err) = (ran.out.replace('\\', "/"), ran.err.replace('\\', "/"));
+    }
     assert!(!ran.out.contains(VALUE) && !ran.err.contains(VALUE), "the value shows: {ran:?}");
     ran
 }

@@ -89,3 +89,16 @@ fn removing_asks_and_no_means_no() {
     converse(&home, &line, &[], &[("[y/N] ", "y")]).expect("as before").exits(0);
     assert!(!home.exists("f"));
 }
+
+#[test]
+fn ctrl_c_ends_it_and_leaves_the_terminal_as_it_was() {
+    let home = home(" db: { env: DB } ");
+    let line =
+        format!("trap : INT; {}; echo ended with $?; stty -a", mcpkeel("secret set token --file token"));
+    let Some(ran) = converse(&home, &line, &[], &[("(not shown): ", "\u{3}")]) else { return };
+    says(&ran, "ended with 130");
+    for mode in [" echo ", " icanon ", "isig "] {
+        says(&ran, mode);
+    }
+    assert!(!home.exists("token"));
+}

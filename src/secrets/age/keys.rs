@@ -1,6 +1,6 @@
 use std::cell::OnceCell;
 use std::io::{ErrorKind, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ::age::secrecy::SecretString;
 use ::age::{DecryptError, Decryptor};
@@ -290,7 +290,7 @@ fn wrong_passphrase(what: &str, whence: &str) -> Box<Diagnostic> {
 }
 
 fn no_identity_file(path: &Path, error: &std::io::Error) -> Box<Diagnostic> {
-    let shown = PathBuf::from(path).display().to_string();
+    let shown = path.display().to_string();
     let message = match error.kind() {
         ErrorKind::NotFound => format!("the identity {shown} is not there"),
         _ => format!("the identity {shown} cannot be read: {error}"),

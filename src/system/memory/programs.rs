@@ -6,8 +6,8 @@ use super::Memory;
 use crate::base::Secret;
 use crate::system::{Keyring, KeyringError, Program, Programs, Ran};
 
-/// What a simulated program does: exit code, output, complaints; or it cannot be run.
-pub(super) type Behaviour = Result<(i32, String, String), ErrorKind>;
+/// What a simulated program does: exit code and output; or it cannot be run.
+pub(super) type Behaviour = Result<(i32, String), ErrorKind>;
 
 /// What the simulated machine has besides files.
 impl Memory {
@@ -18,12 +18,12 @@ impl Memory {
 
     /// From now on this program exists and prints this.
     pub fn install(&self, argv: &[&str], prints: &str) {
-        self.behave(argv, Ok((0, prints.to_owned(), String::new())));
+        self.behave(argv, Ok((0, prints.to_owned())));
     }
 
-    /// From now on this program exists and ends with this code, having printed and complained.
-    pub fn install_broken(&self, argv: &[&str], code: i32, prints: &str, complains: &str) {
-        self.behave(argv, Ok((code, prints.to_owned(), complains.to_owned())));
+    /// From now on this program exists and ends with this code, having printed this.
+    pub fn install_broken(&self, argv: &[&str], code: i32, prints: &str) {
+        self.behave(argv, Ok((code, prints.to_owned())));
     }
 
     /// From now on running this program fails like this.
@@ -49,8 +49,8 @@ impl Programs for Memory {
 
     fn run(&self, argv: &[String], _dir: &Path, _limit: Duration) -> io::Result<Ran> {
         let behaviour = self.state().programs.get(argv).cloned().unwrap_or(Err(ErrorKind::NotFound));
-        let (code, out, err) = behaviour?;
-        Ok(Ran { code: Some(code), out: Secret::new(out.into_bytes()), err })
+        let (code, out) = behaviour?;
+        Ok(Ran { code: Some(code), out: Secret::new(out.into_bytes()) })
     }
 
     fn become_program(&self, _program: &Program) -> io::Result<i32> {

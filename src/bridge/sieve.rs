@@ -1,0 +1,193 @@
+//! Which tools pass: a hidden tool is neither listed nor callable.
+//!
+//! Invariant: a call passes only when the one name that any server could read in it is visible.
+
+use super::json::{self, Members};
+use super::message::{INVALID_PARAMS, INVALID_REQUEST, Kind, Message, error};
+use crate::base::Glob;
+use crate::clients::Filter;
+
+/// A filter made ready.
+pub struct Sieve {
+    allow: Vec<Glob>,
+    deny: Vec<Glob>,
+}
+
+/// What becomes of a client's message.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The server may see it.
+    Pass,
+    /// It may not, and this is the answer.
+    Answer(String),
+    /// It may not, and no answer is due.
+    Drop,
+}
+
+impl Sieve {
+    /// The filter's patterns, compiled.
+    pub fn new(filter: &Filter) -> Self {
+        let globs = |patterns: &[String]| patterns.iter().map(|pattern| Glob::new(pattern)).collect();
+        Self { allow: globs(&filter.allow), deny: globs(&filter.deny) }
+    }
+
+    /// Whether it hides nothing.
+    pub fn is_open(&self) -> bool {
+        self.allow.is_empty() && self.deny.is_empty()
+    }
+
+    fn shows(&self, tool: &str) -> bool {
+        let is_in = |globs: &[Glob]| globs.iter().any(|glob| glob.matches(tool));
+        (self.allow.is_empty() || is_in(&self.allow)) && !is_in(&self.deny)
+    }
+
+    /// What becomes of a message from the client.
+    pub fn judge(&self, message: &Message) -> Verdict {
+        let (Kind::Request(..) | Kind::Notification(_)) = &message.kind else { return Verdict::Pass };
+        if self.is_open() {
+            return Verdict::Pass;
+        }
+        let (code, why) = match self.objection(message) {
+            None => return Verdict::Pass,
+            Some(objection) => objection,
+        };
+        match &message.kind {
+            Kind::Request(id, _) => Verdict::Answer(error(Some(id), code, &why, None)),
+            _ => Verdict::Drop,
+        }
+    }
+
+    fn objection(&self, message: &Message) -> Option<(i64, String)> {
+        let members = Members::of(&message.text)?;
+        // Some servers read names without regard to case, and would see another method or tool than we do.
+        let odd = |members: &Members, known: &[&str]| {
+            members.iter().map(|(name, _)| name).find_map(|name| {
+                let same = known.iter().find(|known| fold(name) == **known && name != **known)?;
+                Some((INVALID_REQUEST, format!("Invalid request: the member `{name}` is not spelt `{same}`")))
+            })
+        };
+        if let Some(objection) = odd(&members, &["jsonrpc", "id", "method", "params"]) {
+            return Some(objection);
+        }
+        if message.method() != Some("tools/call") {
+            return None;
+        }
+        let Some(params) = members.object("params") else {
+            return Some((INVALID_PARAMS, "Unknown tool: the parameters are not an object".to_owned()));
+        };
+        if let Some(objection) = odd(&params, &["name"]) {
+            return Some(objection);
+        }
+        match params.text("name") {
+            Some(name) if self.shows(&name) => None,
+            Some(name) => Some((INVALID_PARAMS, format!("Unknown tool: {name}"))),
+            None => Some((INVALID_PARAMS, "Unknown tool: there is no name".to_owned())),
+        }
+    }
+
+    /// A message from the server without the tools that are hidden. Every result that lists tools is one to
+    /// look at, whatever was asked, so that no mix-up of ids shows one.
+    pub fn strain(&self, message: Message) -> Message {
+        if self.is_open() || !matches!(message.kind, Kind::Result(_)) {
+            return message;
+        }
+        let Some(text) = self.strained(&message.text) else { return message };
+        Message { text, kind: message.kind }
+    }
+
+    fn strained(&self, text: &str) -> Option<String> {
+        let result = Members::of(text)?.get("result")?;
+        let members = Members::of(result)?;
+        let lists = members.iter().filter(|(name, _)| *name == "tools").map(|(_, list)| list);
+        // The last one first, so that the places of the others stay what they are.
+        let lists: Vec<&str> = lists.collect();
+        let mut strained = text.to_owned();
+        for list in lists.into_iter().rev() {
+            let Some(tools) = json::elements(list) else { continue };
+            let kept: Vec<&str> = tools.iter().copied().filter(|tool| self.shows_definition(tool)).collect();
+            if kept.len() < tools.len() {
+                let start = list.as_ptr() as usize - text.as_ptr() as usize;
+                strained.replace_range(start..start + list.len(), &format!("[{}]", kept.join(",")));
+            }
+        }
+        Some(strained)
+    }
+
+    fn shows_definition(&self, tool: &str) -> bool {
+        let Some(members) = Members::of(tool) else { return false };
+        let mut names = members.iter().filter(|(name, _)| *name == "name").map(|(_, name)| json::text(name));
+        names.all(|name| name.is_some_and(|name| self.shows(&name)))
+    }
+}
+
+/// Without regard to case, as the laxest JSON readers compare.
+fn fold(name: &str) -> String {
+    name.chars().flat_map(char::to_lowercase).map(|c| if c == 'ſ' { 's' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sieve(allow: &str, deny: &str) -> Sieve {
+        let names = |text: &str| text.split_whitespace().map(str::to_owned).collect();
+        Sieve::new(&Filter { allow: names(allow), deny: names(deny) })
+    }
+
+    fn read(text: &str) -> Message {
+        Message::read(text).remove(0).expect("a message")
+    }
+
+    #[test]
+    fn a_call_passes_only_with_a_visible_name() {
+        let sieve = sieve("", "delete_*");
+        for (text, code) in [
+            (r#"{"id":1,"method":"tools/call","params":{"name":"read"}}"#, None),
+            (r#"{"id":1,"method":"tools/list"}"#, None),
+            (r#"{"id":1,"method":"tools/call","params":{"name":"delete_x"}}"#, Some("-32602")),
+            (r#"{"id":1,"method":"tools/call","params":{"n\u0061me":"delete_x"}}"#, Some("-32602")),
+            (r#"{"id":1,"method":"tools\/call","params":{"name":"\u0064elete_x"}}"#, Some("-32602")),
+            (r#"{"id":1,"method":"tools/call","params":{"name":"read","Name":"delete_x"}}"#, Some("-32600")),
+            (r#"{"id":1,"method":"ping","Method":"tools/call"}"#, Some("-32600")),
+            (r#"{"id":1,"method":"ping","paramſ":{}}"#, Some("-32600")),
+            (r#"{"id":1,"method":"tools/call","params":["delete_x",{}]}"#, Some("-32602")),
+            (r#"{"id":1,"method":"tools/call","params":{"name":["delete_x"]}}"#, Some("-32602")),
+            (r#"{"id":1,"method":"tools/call"}"#, Some("-32602")),
+        ] {
+            match (sieve.judge(&read(text)), code) {
+                (Verdict::Pass, None) => {}
+                (Verdict::Answer(answer), Some(code)) => assert!(answer.contains(code), "{text}: {answer}"),
+                (verdict, _) => panic!("{text}: {verdict:?}"),
+            }
+        }
+        let call = read(r#"{"method":"tools/call","params":{"name":"delete_x"}}"#);
+        assert_eq!(sieve.judge(&call), Verdict::Drop);
+    }
+
+    #[test]
+    fn the_answer_is_what_a_server_would_say() {
+        let call = read(r#"{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"x"}}"#);
+        let expected =
+            r#"{"jsonrpc":"2.0","id":"a","error":{"code":-32602,"message":"Unknown tool: x"}}"#.to_owned();
+        assert_eq!(sieve("a*", "").judge(&call), Verdict::Answer(expected));
+    }
+
+    #[test]
+    fn a_list_loses_what_is_hidden_and_nothing_else() {
+        let text = r#"{ "id" :1, "result": { "tools" : [ {"name":"a", "x": 1e400}, {"name":"b"} ,{"name":"ab"}], "nextCursor": "n" } }"#;
+        let strained = sieve("a*", "ab").strain(read(text)).text;
+        assert_eq!(
+            strained,
+            r#"{ "id" :1, "result": { "tools" : [{"name":"a", "x": 1e400}], "nextCursor": "n" } }"#
+        );
+        let all = sieve("*", "").strain(read(text)).text;
+        assert_eq!(all, text);
+    }
+
+    #[test]
+    fn two_lists_in_one_answer_are_both_strained() {
+        let text = r#"{"id":1,"result":{"tools":[{"name":"b"}],"tools":[{"name":"b"},{"name":"a"}]}}"#;
+        let strained = sieve("a", "").strain(read(text)).text;
+        assert_eq!(strained, r#"{"id":1,"result":{"tools":[],"tools":[{"name":"a"}]}}"#);
+    }
+}
