@@ -150,6 +150,40 @@ fn a_new_secret_takes_its_own_name_or_another() {
 }
 
 #[test]
+fn a_scan_moves_literals_into_the_keyring() {
+    let home = home();
+    let Some(session) = Session::start(&home, Start::Unlocked) else { return };
+    let manifest = format!(
+        "version: 1\nservers:\n  gh: {{ command: gh, env: {{ API_TOKEN: {VALUE} }} }}\nclients: {{ cursor: {{ servers: [gh] }} }}\n"
+    );
+    home.write("mcp.yaml", &manifest);
+    home.write(
+        ".cursor/mcp.json",
+        format!(
+            "{{\"mcpServers\": {{\"own\": {{\"command\": \"own\", \"args\": [\"--api-key={VALUE}\"]}}}}}}"
+        ),
+    );
+    // What is there under the name is somebody's, until it is the same.
+    session.run(&["secret", "scan", "--move", "keyring"], "").exits(6);
+    assert_eq!((home.read("mcp.yaml"), session.looked_up("api-token")), (manifest, String::new()));
+    says(&session.run(&["secret", "scan", "--move", "keyring", "--yes"], "").exits(0), "the keyring's entry");
+    assert_eq!(session.looked_up("api-token"), VALUE);
+    let manifest = home.read("mcp.yaml");
+    assert!(!manifest.contains(VALUE) && manifest.contains("keyring: api-token"), "{manifest}");
+    assert_eq!(manifest.matches("${secret:api-token}").count(), 2, "one value, one secret: {manifest}");
+    session.run(&["secret", "verify"], "").exits(0);
+
+    session.run(&["undo", "--yes"], "").exits(0);
+    session.run(&["secret", "scan", "--move", "keyring", "--yes"], "").exits(0);
+    session.run(&["undo", "--yes"], "").exits(0);
+    home.write("mcp.yaml", home.read("mcp.yaml").replace(VALUE, "hush-hush-other-8"));
+    home.write(".cursor/mcp.json", "{}");
+    let ran = session.run(&["secret", "scan", "--move", "keyring", "--yes"], "").exits(6);
+    says(&ran, "holds another value already");
+    assert_eq!(session.looked_up("api-token"), VALUE);
+}
+
+#[test]
 fn large_and_odd_values_survive() {
     let home = home();
     let Some(session) = Session::start(&home, Start::Unlocked) else { return };
