@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::out::{Look, Out};
 use super::table;
+use crate::base::Fingerprint;
 use crate::plan::{Action, Counts, FilePlan, Plan, Step, diff_text};
 use crate::reconcile;
 use crate::system::System;
@@ -208,7 +209,10 @@ fn longest_run(text: &str) -> usize {
 }
 
 /// The plan for a program.
-pub fn json(plan: &Plan) -> Value {
+///
+/// Fingerprints of files are keyed with the machine's key; without one there are none.
+pub fn json(plan: &Plan, key: Option<&[u8; 32]>) -> Value {
+    let sealed = |print: Option<Fingerprint>| print.zip(key).map(|(print, key)| print.sealed(key));
     let files: Vec<Value> = plan
         .files
         .iter()
@@ -216,8 +220,8 @@ pub fn json(plan: &Plan) -> Value {
             json!({
                 "path": file.wishes.path,
                 "real": file.real,
-                "before": file.before,
-                "after": file.after(),
+                "before": sealed(file.before),
+                "after": sealed(file.after()),
                 "writes": file.writes(),
                 "removes_file": file.removes_file,
                 "refused": file.refused,

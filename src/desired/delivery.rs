@@ -340,7 +340,8 @@ fn started(launch: &Launch) -> String {
             let mut words = vec![text("", command)];
             for arg in args {
                 let word = text(&before, arg);
-                before = if word.starts_with('-') { word.clone() } else { String::new() };
+                before =
+                    if word.starts_with('-') && !word.contains('=') { word.clone() } else { String::new() };
                 words.push(if word.is_empty() || word.contains(char::is_whitespace) {
                     format!("{word:?}")
                 } else {

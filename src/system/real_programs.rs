@@ -103,6 +103,30 @@ impl Programs for Real {
         // Where the system refuses, there is nothing else to be done about it.
         #[cfg(target_os = "linux")]
         let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+        #[cfg(all(unix, not(target_os = "linux")))]
+        core_limit::lower();
+    }
+}
+
+/// The size of core dumps, lowered to nothing while a secret is held.
+#[cfg(all(unix, not(target_os = "linux")))]
+mod core_limit {
+    use std::sync::OnceLock;
+
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    static BEFORE: OnceLock<Rlimit> = OnceLock::new();
+
+    pub fn lower() {
+        let before = BEFORE.get_or_init(|| getrlimit(Resource::Core));
+        // Lowering is always allowed.
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: before.maximum });
+    }
+
+    pub fn restore() {
+        if let Some(before) = BEFORE.get() {
+            let _ = setrlimit(Resource::Core, before.clone());
+        }
     }
 }
 
@@ -196,6 +220,9 @@ impl Drop for Keyboard {
 #[cfg(unix)]
 fn become_command(mut command: Command) -> io::Result<i32> {
     use std::os::unix::process::CommandExt as _;
+    // The server's own dumps are its own affair. (On Linux that comes with becoming another program.)
+    #[cfg(not(target_os = "linux"))]
+    core_limit::restore();
     Err(command.exec())
 }
 
@@ -254,4 +281,17 @@ fn same_file(a: &Path, b: &Path) -> bool {
 /// Without `.` parts: `/work/./mcpkeel`.
 fn tidy(path: &Path) -> PathBuf {
     path.components().collect()
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::process::{DumpableBehavior, dumpable_behavior};
+
+    use super::*;
+
+    #[test]
+    fn no_core_dump_is_made_of_a_process_that_holds_a_secret() {
+        Real.keep_memory_private();
+        assert_eq!(dumpable_behavior().expect("asked"), DumpableBehavior::NotDumpable);
+    }
 }

@@ -55,7 +55,10 @@ impl Served {
         fs::set_permissions(secret, fs::Permissions::from_mode(0o600)).expect("closed");
         let node = real::node();
         let remote = |guarded: &Guarded| {
-            format!("{{ url: 'http://127.0.0.1:{}/mcp', headers: {{ Authorization: 'Bearer ${{secret:token}}' }}, tools: {{ deny: ['delete_*'] }} }}", guarded.1)
+            format!(
+                "{{ url: 'http://127.0.0.1:{}/mcp', headers: {{ Authorization: 'Bearer ${{secret:token}}' }}, tools: {{ deny: ['delete_*'] }} }}",
+                guarded.1
+            )
         };
         home.write(
             "mcp.yaml",
@@ -81,7 +84,12 @@ impl Served {
         let entry = &file["mcpServers"][server];
         let args = entry["args"].as_array().expect("arguments").iter().filter_map(Value::as_str);
         let mut command = Command::new(real::node());
-        command.arg(&self.inspector).arg("--cli").args(question).arg("--").arg(entry["command"].as_str().expect("a command"));
+        command
+            .arg(&self.inspector)
+            .arg("--cli")
+            .args(question)
+            .arg("--")
+            .arg(entry["command"].as_str().expect("a command"));
         command.args(args).env("HOME", self.home.home()).stdin(Stdio::null());
         let output = command.output().expect("the inspector starts");
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -102,7 +110,10 @@ impl Served {
 fn a_real_client_lists_the_tools_of_real_servers_through_exec() {
     let Some(served) = Served::new() else { return };
     let everything = served.tools("everything");
-    assert!(everything.contains(&"echo".to_owned()) && everything.contains(&"get-env".to_owned()), "{everything:?}");
+    assert!(
+        everything.contains(&"echo".to_owned()) && everything.contains(&"get-env".to_owned()),
+        "{everything:?}"
+    );
     assert!(served.tools("files").contains(&"read_text_file".to_owned()));
     let hidden = served.tools("hidden");
     assert!(hidden.contains(&"get-env".to_owned()), "{hidden:?}");

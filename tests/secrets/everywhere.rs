@@ -113,12 +113,13 @@ fn starts_with(home: &Sandbox, entry: &Value, value: &str) {
     let mut child = command.spawn().expect("it starts");
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
     assert_eq!(lines.next().expect("a line").expect("text"), "ready");
-    let environ = fs::read(format!("/proc/{}/environ", child.id())).expect("it runs");
-    let wanted = format!("T={value}");
-    assert!(environ.split(|byte| *byte == 0).any(|var| var == wanted.as_bytes()), "no {wanted}");
+    // Once it answers, the shell has given way to the program that is asked.
     let mut to = child.stdin.take().expect("a pipe");
     to.write_all(b"and it answers\n").expect("written");
     assert_eq!(lines.next().expect("a line").expect("text"), "and it answers");
+    let environ = fs::read(format!("/proc/{}/environ", child.id())).expect("it runs");
+    let wanted = format!("T={value}");
+    assert!(environ.split(|byte| *byte == 0).any(|var| var == wanted.as_bytes()), "no {wanted}");
     drop(to);
     assert!(child.wait().expect("it ends").success());
 }
