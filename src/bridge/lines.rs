@@ -2,6 +2,7 @@
 
 use std::io;
 
+use memchr::memchr;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 
@@ -57,13 +58,14 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     }
 
     fn take_line(&mut self) -> Option<Line> {
-        while let Some(at) = self.buffer[self.looked..].iter().position(|byte| *byte == b'\n') {
+        while let Some(at) = memchr(b'\n', &self.buffer[self.looked..]) {
             let end = self.looked + at;
             let rest = self.buffer.split_off(end + 1);
             let mut line = std::mem::replace(&mut self.buffer, rest);
             self.looked = 0;
             line.truncate(end);
-            if let Some(mut glance) = self.skipping.take() {
+            if self.skipping.is_some() || line.len() > LONGEST {
+                let mut glance = self.skipping.take().unwrap_or_default();
                 glance.feed(&line);
                 return Some(Line::TooLong(glance));
             }

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use memchr::memchr2;
+
 use super::json::{self, Members};
 
 /// Our own code for "the server could not be asked": outside the range that JSON-RPC and MCP reserve.
@@ -237,8 +239,15 @@ impl Glance {
 
     /// The next piece.
     pub fn feed(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
+        let mut at = 0;
+        while let Some(&byte) = bytes.get(at) {
             self.step(byte);
+            at += 1;
+            let is_deaf =
+                self.in_string && !self.escaped && (self.depth != 1 || self.word.len() == Self::LONGEST);
+            if is_deaf {
+                at += memchr2(b'"', b'\\', &bytes[at..]).unwrap_or(bytes.len() - at);
+            }
         }
     }
 

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use memchr::memchr2;
+
 use super::lines::LONGEST;
 
 /// One event.
@@ -83,8 +85,7 @@ impl Parser {
     fn next(&mut self) -> Result<Option<Event>, Broken> {
         let mut start = 0;
         let mut found = None;
-        while let Some(at) = self.buffer[self.looked..].iter().position(|byte| matches!(byte, b'\r' | b'\n'))
-        {
+        while let Some(at) = memchr2(b'\r', b'\n', &self.buffer[self.looked..]) {
             let end = self.looked + at;
             let is_return = self.buffer[end] == b'\r';
             let belongs_to_return = !is_return && std::mem::take(&mut self.after_return) && end == start;
