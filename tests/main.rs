@@ -13,6 +13,8 @@ mod manifest;
 mod probes;
 mod race;
 mod readme;
+mod scan;
+mod secrets;
 mod stories;
 mod support;
 mod transaction;

@@ -1,11 +1,13 @@
 //! What a secret looks like, and how it is hidden before a person sees a text.
 //!
-//! Invariant: hiding errs on the side of too much; deciding that a value *is* a secret
-//! ([`looks_secret`]) errs on the side of too little, because users act on it.
+//! Invariant: hiding errs on the side of too much; deciding that a value *is* a secret (`suspect`)
+//! errs on the side of too little.
 
 use std::ops::Range;
 
 use serde_json::Value;
+
+use super::suspect;
 
 /// What stands in place of a hidden value.
 pub const HIDDEN: &str = "••••••";
@@ -94,7 +96,7 @@ pub fn is_secret_name(key: &str) -> bool {
     }) || key.split(['_', '-', '.']).any(|word| word == "key")
 }
 
-/// Whether `text` is a reference (`${env:X}`, `$X`, `{env:X}`, `${{ secrets.X }}`) and no value.
+/// Whether `text` is a reference (`${env:X}`, `$X`, `{env:X}`, `{{X}}`, `%X%`, `op://..`) and no value.
 pub fn is_reference(text: &str) -> bool {
     let text = text.trim();
     let text = text
@@ -102,22 +104,17 @@ pub fn is_reference(text: &str) -> bool {
         .or_else(|| text.strip_prefix("Basic "))
         .or_else(|| text.strip_prefix("token "))
         .unwrap_or(text);
-    (text.starts_with("${") || text.starts_with("{env:") || text.starts_with("{file:")) && text.ends_with('}')
-        || text.strip_prefix('$').is_some_and(|name| {
-            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        })
+    let is_name =
+        |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    ["${", "{env:", "{file:", "{{"].iter().any(|start| text.starts_with(start)) && text.ends_with('}')
+        || text.strip_prefix('%').and_then(|text| text.strip_suffix('%')).is_some_and(is_name)
+        || text.starts_with("op://")
+        || text.strip_prefix('$').is_some_and(is_name)
 }
 
-/// Whether the value of a member named `key` looks like a literal secret.
-///
-/// True for well-known token prefixes anywhere, and for a secret-sounding key with a value that is
-/// neither a reference nor a placeholder.
+/// Whether the value of a member named `key` looks like a literal secret, as a whole.
 pub fn looks_secret(key: &str, text: &str) -> bool {
-    let bare = strip_scheme(text);
-    if bare.len() < 6 || is_reference(text) || is_placeholder(bare) {
-        return false;
-    }
-    has_token_prefix(bare) || (is_secret_name(key) && !is_path(bare) && !is_word(bare))
+    suspect::judge(key, text).is_some()
 }
 
 /// The value without an authorization scheme in front (`Bearer abc` is `abc`).
@@ -131,60 +128,9 @@ pub fn strip_scheme(text: &str) -> &str {
     text
 }
 
-/// The parts of a value that look like secrets, each with the name it goes by: the whole value under
-/// a secret-sounding name, a token, what follows `--token=`, `API_KEY=` or `Authorization: `, and in an
-/// address the password and the parameters with such names.
+/// The parts of a value that look like secrets, each with the name it goes by.
 pub fn secret_parts(key: &str, text: &str) -> Vec<(String, Range<usize>)> {
-    if let Some((scheme, rest)) = text.split_once("://")
-        && !scheme.contains(|c: char| c.is_whitespace() || matches!(c, '=' | ':'))
-    {
-        return parts_of_address(text.len() - rest.len(), rest);
-    }
-    if looks_secret(key, text) {
-        let bare = strip_scheme(text);
-        let start = bare.as_ptr() as usize - text.as_ptr() as usize;
-        return vec![(key.to_owned(), start..start + bare.len())];
-    }
-    let is_name = |name: &str| {
-        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
-    };
-    let pairs = [text.split_once('='), text.split_once(": "), text.split_once(':')];
-    let named = pairs.into_iter().flatten().filter(|(name, _)| is_name(name));
-    for (name, value) in named {
-        let offset = text.len() - value.len();
-        let parts = secret_parts(name, value);
-        if !parts.is_empty() {
-            return parts
-                .into_iter()
-                .map(|(name, range)| (name, range.start + offset..range.end + offset))
-                .collect();
-        }
-    }
-    Vec::new()
-}
-
-/// In what follows `://`, which begins at `offset`.
-fn parts_of_address(offset: usize, rest: &str) -> Vec<(String, Range<usize>)> {
-    let mut found = Vec::new();
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if let Some((login, _)) = authority.rsplit_once('@')
-        && let Some((_, password)) = login.split_once(':')
-        && !password.is_empty()
-        && !is_reference(password)
-    {
-        let start = offset + login.len() - password.len();
-        found.push(("password".to_owned(), start..start + password.len()));
-    }
-    let query = rest.split('#').next().and_then(|rest| rest.split_once('?')).map_or("", |(_, query)| query);
-    for pair in query.split('&') {
-        if let Some((name, value)) = pair.split_once('=')
-            && looks_secret(name, value)
-        {
-            let start = offset + (value.as_ptr() as usize - rest.as_ptr() as usize);
-            found.push((name.to_owned(), start..start + value.len()));
-        }
-    }
-    found
+    suspect::suspects(key, text).into_iter().map(|suspect| (suspect.name, suspect.range)).collect()
 }
 
 fn has_token_prefix(text: &str) -> bool {
@@ -197,16 +143,6 @@ fn has_token_prefix(text: &str) -> bool {
 fn is_dense(text: &str) -> bool {
     text.chars().all(|c| c.is_ascii_graphic())
         && text.chars().any(|c| c.is_ascii_digit() || c.is_ascii_uppercase())
-}
-
-fn is_placeholder(text: &str) -> bool {
-    let lower = text.to_ascii_lowercase();
-    lower.starts_with('<')
-        || lower.starts_with("your")
-        || lower.contains("changeme")
-        || lower.contains("placeholder")
-        || lower.contains("example")
-        || lower.chars().all(|c| matches!(c, 'x' | '*' | '.' | '-' | '•'))
 }
 
 fn is_path(text: &str) -> bool {
@@ -239,6 +175,14 @@ impl Masker {
         self.walk("", value);
         self.values.sort_by_key(|text| std::cmp::Reverse(text.len()));
         self.values.dedup();
+    }
+
+    /// Learns one value, whatever it looks like; very short ones would hide too much.
+    pub fn know(&mut self, value: &str) {
+        let at = self.values.partition_point(|known| known.len() > value.len());
+        if value.len() >= 4 && !self.values.iter().any(|known| known == value) {
+            self.values.insert(at, value.to_owned());
+        }
     }
 
     /// Whether anything was learned.
@@ -306,7 +250,8 @@ fn hide_assigned(text: &str) -> String {
         }
         let before = text[..at].trim_end_matches(['"', '\'', ' ']);
         let name = before.rsplit(|c| !is_name(c)).next().unwrap_or_default();
-        if !is_secret_name(name) {
+        // `${secret:x}` names a secret.
+        if !is_secret_name(name) || before.ends_with("${secret") {
             continue;
         }
         let rest = text[at + 1..].trim_start();
@@ -375,7 +320,8 @@ mod tests {
             ("API_KEY", "YOUR_API_KEY", false),
             ("SSH_KEY_PATH", "~/.ssh/id_ed25519", false),
             ("LOG_LEVEL", "debug-verbose", false),
-            ("x", "sk-ant-REDACTED", true),
+            ("x", "sk-ant-api03-0123abcdEFGH4567", true),
+            ("x", "sk-ant-REDACTED", false),
             ("path", "/usr/local/bin/server", false),
             ("PATTERN", "something-long", false),
             ("bearer_token_env_var", "DOCS_TOKEN", false),
@@ -415,6 +361,7 @@ mod tests {
             "\"token\": {",
             "\"max_tokens\": 40000,",
             "key: ${env:KEY}",
+            "a --key=${secret:gh-api-key-2} --token ${secret:gh-token-2} (with GITHUB_TOKEN, LEVEL)",
             "bearer_token_env_var = \"DOCS_TOKEN\"",
         ] {
             assert_eq!(Masker::default().hide(kept), kept);

@@ -10,12 +10,14 @@ mod parsed;
 mod pointer;
 mod secret;
 mod suggest;
+pub mod suspect;
+pub mod tokens;
 
 pub use diagnostic::{Diagnostic, Place, Severity};
 pub use fingerprint::Fingerprint;
 pub use glob::Glob;
 pub use pointer::{Pointer, Step};
-pub use secret::Secret;
+pub use secret::{Hidden, Secret};
 pub use suggest::closest;
 
 /// Whether a value says nothing: null, or an empty text, list or map.

@@ -25,3 +25,43 @@ impl<T: Zeroize> Secret<T> {
         Self(self.0.clone())
     }
 }
+
+/// Values that a text which is about to be shown may hold; only for hiding them there.
+#[derive(Default)]
+pub struct Hidden(Vec<Secret<String>>);
+
+impl Hidden {
+    /// Adds one.
+    pub fn add(&mut self, value: Secret<String>) {
+        self.0.push(value);
+    }
+
+    /// Adds all of another.
+    pub fn add_all(&mut self, other: &Self) {
+        self.0.extend(other.0.iter().map(Secret::copy));
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Secret<String>> {
+        self.0.iter()
+    }
+}
+
+impl Clone for Hidden {
+    fn clone(&self) -> Self {
+        Self(self.0.iter().map(Secret::copy).collect())
+    }
+}
+
+impl PartialEq for Hidden {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len()
+            && self.0.iter().zip(&other.0).all(|(one, other)| one.expose() == other.expose())
+    }
+}
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Hidden({})", self.0.len())
+    }
+}

@@ -78,8 +78,12 @@ pub enum Command {
     Backup(cmd::backup::Args),
     /// Put files back as they were before an earlier run
     Restore(cmd::restore::Args),
+    /// Become a server of the manifest, its secrets looked up; this is what clients start
+    Exec(cmd::exec::Args),
     /// Look at the clients this program knows
     Client(cmd::client::Args),
+    /// Store secrets, look after them, encrypt them for others
+    Secret(cmd::secret::Args),
     /// Print the JSON Schema of the manifest
     Schema(cmd::schema::Args),
     /// Explain a field of the manifest

@@ -3,7 +3,7 @@ use super::session::Session;
 use crate::base::Diagnostic;
 use crate::clients::catalog;
 use crate::reconcile::transaction::{self, Problem};
-use crate::reconcile::{ImportError, RestoreError};
+use crate::reconcile::{ImportError, KeepError, RestoreError};
 use crate::store::LockError;
 use crate::system::FileError;
 
@@ -108,6 +108,16 @@ impl From<RestoreError> for Failure {
         match error {
             RestoreError::File(error) => error.into(),
             RestoreError::Run(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<KeepError> for Failure {
+    fn from(error: KeepError) -> Self {
+        match error {
+            KeepError::Problem(problem) => Self::Failed { message: problem.message, hint: problem.hint },
+            KeepError::File(error) => error.into(),
+            KeepError::Run(failure) => failure.into(),
         }
     }
 }

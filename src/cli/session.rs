@@ -151,6 +151,16 @@ impl<'a> Session<'a> {
         Ok((store, lock))
     }
 
+    /// The machine's key, made if there is none yet.
+    pub fn machine_key(&self, command: &str) -> Result<[u8; 32], Failure> {
+        let store = self.store();
+        if let Some(key) = store.known_machine_key(self.system)? {
+            return Ok(key);
+        }
+        let lock = store.lock(self.system, command)?;
+        Ok(store.machine_key(self.system, &lock)?)
+    }
+
     fn check_client(&self, loaded: &Loaded, ledger: &Ledger, only: &str) -> Result<(), Failure> {
         let mut known: Vec<&str> = loaded
             .units

@@ -1,9 +1,11 @@
 //! A plan in words: table, diffs, closing line; as text, Markdown or JSON.
 
+use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 use super::out::{Look, Out};
 use super::table;
+use crate::base::Fingerprint;
 use crate::plan::{Action, Counts, FilePlan, Plan, Step, diff_text};
 use crate::reconcile;
 use crate::system::System;
@@ -45,6 +47,23 @@ pub fn summary(out: &Out, plan: &Plan) -> Vec<String> {
     lines
 }
 
+/// What `mcpkeel exec` will start or open, for entries that change.
+pub fn starts(plan: &Plan) -> Vec<String> {
+    let changing = plan.steps().filter(|step| step.action.writes() || step.action == Action::Record);
+    let mut groups: IndexMap<(&str, &str), Vec<&str>> = IndexMap::new();
+    for (step, starts) in changing.filter_map(|step| Some((step, step.starts.as_deref()?))) {
+        groups.entry((&step.server, starts)).or_default().push(&step.target);
+    }
+    groups
+        .into_iter()
+        .map(|((server, starts), targets)| {
+            let is_address = starts.split(' ').next().is_some_and(|first| first.contains("://"));
+            let verb = if is_address { "opens" } else { "starts" };
+            format!("exec: `{server}` for {} {verb}: {starts}", targets.join(", "))
+        })
+        .collect()
+}
+
 /// The unified diff of one file in colour.
 pub fn diff(out: &Out, file: &FilePlan) -> Vec<String> {
     diff_text(file)
@@ -73,6 +92,12 @@ pub fn obstacles(system: &dyn System, plan: &Plan) -> Vec<String> {
             if let Some(hint) = &problem.hint {
                 lines.push(format!("  hint: {hint}"));
             }
+        }
+        if file.only_closes() {
+            let name = reconcile::tilde(system, &file.wishes.path);
+            lines.push(format!(
+                "exposed: {name} holds the value of a secret and others can read it; apply makes it its owner's alone"
+            ));
         }
         for guard in &file.guards {
             lines.push(format!(
@@ -156,11 +181,11 @@ pub fn markdown(system: &dyn System, plan: &Plan, next: &str) -> String {
         lines.extend(table::markdown(&["", "client", "server", "what", "why"], &rows));
         lines.push(String::new());
     }
-    for obstacle in obstacles(system, plan) {
-        lines.push(format!("> {}", obstacle.replace('\n', "\n> ")));
+    for line in starts(plan).into_iter().chain(obstacles(system, plan)) {
+        lines.push(format!("> {}", line.replace('\n', "\n> ")));
         lines.push(String::new());
     }
-    for file in plan.files.iter().filter(|file| file.writes()) {
+    for file in plan.files.iter().filter(|file| file.writes() && !file.only_closes()) {
         let name = reconcile::tilde(system, &file.wishes.path);
         let diff = diff_text(file);
         // A fence longer than any run of backticks inside.
@@ -184,7 +209,10 @@ fn longest_run(text: &str) -> usize {
 }
 
 /// The plan for a program.
-pub fn json(plan: &Plan) -> Value {
+///
+/// Fingerprints of files are keyed with the machine's key; without one there are none.
+pub fn json(plan: &Plan, key: Option<&[u8; 32]>) -> Value {
+    let sealed = |print: Option<Fingerprint>| print.zip(key).map(|(print, key)| print.sealed(key));
     let files: Vec<Value> = plan
         .files
         .iter()
@@ -192,8 +220,8 @@ pub fn json(plan: &Plan) -> Value {
             json!({
                 "path": file.wishes.path,
                 "real": file.real,
-                "before": file.before,
-                "after": file.after(),
+                "before": sealed(file.before),
+                "after": sealed(file.after()),
                 "writes": file.writes(),
                 "removes_file": file.removes_file,
                 "refused": file.refused,
@@ -222,6 +250,8 @@ fn step_json(step: &Step) -> Value {
         "since": step.since.to_string(),
         "will": step.will.to_string(),
         "why": step.why,
+        "leak": step.leak,
+        "starts": step.starts,
         "problem": step.problem,
     })
 }

@@ -44,6 +44,8 @@ pub(super) struct Dialect {
     write: Option<Form>,
     forms: Vec<Form>,
     fields: Vec<String>,
+    escapes: Vec<(String, String)>,
+    escape_fields: Vec<String>,
     bare: Vec<String>,
 }
 
@@ -89,6 +91,9 @@ impl Dialect {
             write: variables.env.as_deref().map(Form::new),
             forms: variables.expands.iter().map(|form| Form::new(form)).collect(),
             fields: variables.fields.clone(),
+            // The longest beginning first: `{file:` before `{`.
+            escapes: variables.escape.clone().into_iter().rev().collect(),
+            escape_fields: variables.escape_fields.clone(),
             bare: variables.bare.clone(),
         }
     }
@@ -103,8 +108,8 @@ impl Dialect {
         let mut out = String::new();
         for part in text.parts() {
             match (part, &self.write) {
-                (Part::Literal(text), _) if expands && self.first(text).is_some() => {
-                    return Err(Refusal::Expands);
+                (Part::Literal(text), _) if expands => {
+                    out.push_str(&self.escaped(text, field).ok_or(Refusal::Expands)?);
                 }
                 (Part::Literal(text), _) => out.push_str(text),
                 (Part::Env(name), Some(form)) if expands => {
@@ -118,8 +123,26 @@ impl Dialect {
             Some(word) if self.bare.iter().any(|bare| bare == field.word()) && is_shouted(word) => {
                 Err(if ALWAYS_SET.contains(&word) { Refusal::Expands } else { Refusal::MayExpand })
             }
+            // Parts that meet can make what none of them is (`$` before `${NAME}`).
+            _ if self.read(&out, field).0 != *text => Err(Refusal::Expands),
             _ => Ok(out),
         }
+    }
+
+    /// A literal as it must be written to come out unchanged; none where that cannot be said.
+    fn escaped(&self, text: &str, field: Field) -> Option<String> {
+        let can = self.escape_fields.is_empty() || self.escape_fields.iter().any(|word| word == field.word());
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some((at, ..)) = self.first(rest) {
+            let found = &rest[at..];
+            let (from, to) = self.escapes.iter().find(|(from, _)| can && found.starts_with(from.as_str()))?;
+            out.push_str(&rest[..at]);
+            out.push_str(to);
+            rest = &found[from.len()..];
+        }
+        out.push_str(rest);
+        Some(out)
     }
 
     /// The text as the client understands it, and whether it holds expansions that a [`Text`] cannot
@@ -129,6 +152,11 @@ impl Dialect {
         let mut foreign = false;
         let mut rest = text;
         while let Some((at, length, form)) = self.first(rest).filter(|_| self.expands_in(field)) {
+            if let Some((start, from, to)) = self.escape_before(rest, at + length) {
+                parts.push(Part::Literal(format!("{}{from}", &rest[..start])));
+                rest = &rest[start + to.len()..];
+                continue;
+            }
             let found = &rest[at..at + length];
             parts.push(Part::Literal(rest[..at].to_owned()));
             if form.name == Name::Variable && form.is_closed() {
@@ -142,6 +170,13 @@ impl Dialect {
         }
         parts.push(Part::Literal(rest.to_owned()));
         (parts, foreign)
+    }
+
+    /// The first escape that begins before `end`: where, what it stands for, how it is written.
+    fn escape_before(&self, text: &str, end: usize) -> Option<(usize, &str, &str)> {
+        let found =
+            self.escapes.iter().filter_map(|(from, to)| Some((text.find(to.as_str())?, &**from, &**to)));
+        found.filter(|(start, ..)| *start < end).min_by_key(|(start, ..)| *start)
     }
 
     /// The leftmost expansion: where, how long, which form. A closed form of a variable goes first.
@@ -249,6 +284,93 @@ mod tests {
         ] {
             assert_eq!(dialect.write(&text(&parts), Field::Env), outcome, "{parts:?}");
         }
+    }
+
+    fn escaping(env: &str, expands: &[&str], escape: &[(&str, &str)]) -> Dialect {
+        Dialect::new(&Variables {
+            env: Some(env.to_owned()),
+            expands: expands.iter().map(|form| (*form).to_owned()).collect(),
+            escape: escape.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect(),
+            ..Variables::default()
+        })
+    }
+
+    /// What programs do that replace `${NAME}` and `${NAME:-DEFAULT}` in one pass, and `$NAME` too if
+    /// `bare`. Every variable but those of mcpkeel is set to `VALUE`.
+    fn one_pass(text: &str, bare: bool) -> String {
+        let is_name = |name: &str| {
+            name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        };
+        let value = |name: &str| (!name.starts_with("MCPKEEL_")).then(|| "VALUE".to_owned());
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find('$') {
+            out.push_str(&rest[..at]);
+            let after = &rest[at + 1..];
+            let braced = after.strip_prefix('{').and_then(|inner| inner.split_once('}'));
+            let (name, default) = match braced {
+                Some((inner, _)) => inner.split_once(":-").unwrap_or((inner, "")),
+                None => ("", ""),
+            };
+            if let (Some((_, left)), true) = (braced, is_name(name)) {
+                out.push_str(&value(name).unwrap_or_else(|| default.to_owned()));
+                rest = left;
+                continue;
+            }
+            let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
+            if bare && is_name(&after[..end]) {
+                out.push_str(&value(&after[..end]).unwrap_or_default());
+                rest = &after[end..];
+                continue;
+            }
+            out.push('$');
+            rest = after;
+        }
+        out + rest
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            failure_persistence: None, ..proptest::prelude::ProptestConfig::with_cases(2000)
+        })]
+
+        #[test]
+        fn literals_arrive_unchanged(text in "[a-cA-C_${}:. -]{0,16}") {
+            let unset = [("$", "${MCPKEEL_UNSET:-$}")];
+            for (dialect, bare) in [
+                (escaping("${NAME}", &["${NAME}", "${NAME:-"], &unset), false),
+                (escaping("${NAME}", &["$NAME", "${NAME}", "${NAME:-"], &unset), true),
+            ] {
+                let written = dialect.write(&text.as_str().into(), Field::Args);
+                let written = written.expect("every literal can be written");
+                proptest::prop_assert_eq!(one_pass(&written, bare), text.clone(), "written as {}", written);
+            }
+        }
+
+        #[test]
+        fn literals_arrive_unchanged_where_braces_expand(text in "[{}:env A-B]{0,8}(\\{env:[AB]\\})?[{}:env]{0,5}") {
+            let dialect = escaping("{env:NAME}", &["{env:NAME}", "{env:", "{file:WORD}"], &[("{env:", "{en{env:MCPKEEL_UNSET}v:")]);
+            let written = dialect.write(&text.as_str().into(), Field::Args).expect("every such literal can be written");
+            let mut arrived = String::new();
+            let mut rest = written.as_str();
+            // One pass over `{env:ANYTHING}`, as opencode does it.
+            while let Some(at) = rest.find("{env:") {
+                let Some(end) = rest[at..].find('}').filter(|end| *end > 5) else { break };
+                let name = &rest[at + 5..at + end];
+                arrived.push_str(&rest[..at]);
+                arrived.push_str(if name.starts_with("MCPKEEL_") { "" } else { "VALUE" });
+                rest = &rest[at + end + 1..];
+            }
+            arrived.push_str(rest);
+            proptest::prop_assert_eq!(arrived, text.clone(), "written as {}", written);
+        }
+    }
+
+    #[test]
+    fn refuses_parts_that_mean_something_together() {
+        let grok = dialect(Some("${NAME}"), &["$NAME", "${NAME}", "${NAME:-", "$$"]);
+        assert_eq!(grok.write(&text(&[Ok("a$"), Err("B")]), Field::Env), Err(Refusal::Expands));
     }
 
     #[test]

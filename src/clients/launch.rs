@@ -35,6 +35,17 @@ pub enum Launch {
     },
 }
 
+impl Launch {
+    /// Whether it starts a server by way of mcpkeel.
+    pub fn is_ours(&self) -> bool {
+        let Self::Stdio { command, args, .. } = self else { return false };
+        let named = command.literal().and_then(|command| command.rsplit(['/', '\\']).next());
+        let word = |word: &str| args.iter().any(|arg| arg.literal() == Some(word));
+        let way = args.first().and_then(Text::literal);
+        way == Some("exec") && (named.is_some_and(|name| name.starts_with("mcpkeel")) || word("--pin"))
+    }
+}
+
 /// One server as one client is to have it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wanted {

@@ -360,6 +360,13 @@ pub struct Variables {
     /// of the client's own (`${WORD}`, `${input:WORD}`).
     #[serde(default)]
     pub expands: Vec<String>,
+    /// How the beginning of an expansion is written so that it comes out as itself: `$` as `$$`, or
+    /// by the default of a variable that is never set. Left out: such a literal is refused.
+    #[serde(default)]
+    pub escape: BTreeMap<String, String>,
+    /// The fields in which `escape` holds; empty: in all that are expanded.
+    #[serde(default)]
+    pub escape_fields: Vec<String>,
     /// The fields in which a text that is nothing but the name of a set variable is replaced by its
     /// value. Of the same words as `fields`.
     #[serde(default)]

@@ -6,9 +6,14 @@
 //!
 //! Start at [`resolve`]; [`wish`] then says it in a client's own words.
 
+mod delivery;
+mod pin;
 mod resolve;
 mod text;
 mod wish;
 
-pub use resolve::{Chosen, Desired, Machine, Target, Unit, resolve};
-pub use wish::{Entry, Wish, launch, reach, wish};
+pub use delivery::{Leak, reach};
+pub use pin::pin;
+pub use resolve::{Chosen, Desired, Machine, Target, Unit, resolve, server};
+pub use text::path;
+pub use wish::{Entry, Wish, wish};

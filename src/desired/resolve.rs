@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use indexmap::{IndexMap, IndexSet};
 
-use crate::base::{Diagnostic, Glob};
+use crate::base::{Diagnostic, Glob, Secret};
 use crate::clients::{self, Client};
 use crate::manifest::{File, On, model};
+
+/// Looks a secret of the manifest up by its name.
+pub type LookUp<'a> = dyn Fn(&str) -> Result<Secret<String>, Box<Diagnostic>> + 'a;
 
 /// What the manifest may ask about the machine.
 pub struct Machine<'a> {
@@ -20,6 +23,10 @@ pub struct Machine<'a> {
     pub home: &'a Path,
     /// Environment variables.
     pub var: &'a dyn Fn(&str) -> Option<String>,
+    /// The values of the manifest's secrets, for clients whose block says `secrets: write`.
+    pub secret: &'a LookUp<'a>,
+    /// By which path clients start mcpkeel.
+    pub program: &'a Path,
 }
 
 /// One manifest file that takes part: the main one first, then its includes.
@@ -121,6 +128,23 @@ pub fn resolve(units: &[Unit], machine: &Machine<'_>) -> Desired {
     }
     let is_empty = units.iter().all(|unit| unit.manifest.clients.is_empty());
     Desired { targets, settings, is_empty, failed, diagnostics }
+}
+
+/// One server as the manifest says it, with its own tool filter; none where it does not exist.
+pub fn server(units: &[Unit], machine: &Machine<'_>, name: &str) -> Option<Chosen> {
+    let (unit, server) = units
+        .iter()
+        .enumerate()
+        .find_map(|(index, unit)| Some((index, unit.manifest.servers.get(name)?)))
+        .filter(|(_, server)| holds(server.when.as_ref(), machine))?;
+    let tools = server.tools.clone().unwrap_or_default();
+    Some(Chosen {
+        name: name.to_owned(),
+        server: Arc::new(server.clone()),
+        unit,
+        enabled: server.enabled,
+        tools,
+    })
 }
 
 type Servers = IndexMap<String, (usize, Arc<model::Server>)>;
@@ -330,7 +354,15 @@ mod tests {
     #[test]
     fn conditions_hold_together_and_patterns_one_of_each() {
         let var = |name: &str| (name == "WORK").then(|| "yes".to_owned());
-        let machine = Machine { os: "linux", host: "work-1", user: "me", home: Path::new("/h"), var: &var };
+        let machine = Machine {
+            os: "linux",
+            host: "work-1",
+            user: "me",
+            home: Path::new("/h"),
+            var: &var,
+            secret: &|_| Ok(Secret::new(String::new())),
+            program: Path::new("mcpkeel"),
+        };
         for (yaml, expected) in [
             ("{os: linux}", true),
             ("{os: [macos, windows]}", false),

@@ -84,7 +84,7 @@ fn built_in(builtin: Builtin, dir: &Path, machine: &Machine<'_>) -> String {
 ///
 /// # Errors
 /// When a part of it is not known now: half a path would name another place.
-pub(super) fn path(
+pub fn path(
     text: &str,
     units: &[Unit],
     unit: usize,

@@ -2,12 +2,12 @@ use indexmap::IndexMap;
 use serde_json::Value;
 use std::path::PathBuf;
 
-use super::text::{Kept, fill};
+use super::delivery::{Delivered, Leak, deliver};
 use super::{Chosen, Machine, Target, Unit};
-use crate::base::{Diagnostic, Pointer, Step};
-use crate::clients::{Filter, Launch, Place, Text, Wanted};
+use crate::base::{Diagnostic, Hidden, Pointer, Step};
+use crate::clients::Place;
 use crate::document::Format;
-use crate::manifest::model::{Delivery, Drift, Server, Transport, Unmanaged};
+use crate::manifest::model::{Drift, Unmanaged};
 
 /// What one client block wants to stand in its file: the desired side of a plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +63,14 @@ pub struct Entry {
     pub omitted: bool,
     /// Why it is delivered the way it is.
     pub why: String,
+    /// What `mcpkeel exec` starts or opens for it, with its references; none when delivered directly.
+    pub starts: Option<String>,
+    /// Whether the value of a secret stands in it, as `secrets: write` says.
+    pub writes_secret: bool,
+    /// Where the values of secrets would stand if somebody put them in place of the references.
+    pub leaks: Vec<Leak>,
+    /// Values that must not be shown with it.
+    pub hidden: Hidden,
 }
 
 /// Says what a target wants in its client's own words. Problems that concern the user but block
@@ -110,24 +118,22 @@ fn entry(
         protect: chosen.server.protect,
         blocked: None,
         omitted: false,
-        why: "direct".to_owned(),
+        why: String::new(),
+        starts: None,
+        writes_secret: false,
+        leaks: Vec::new(),
+        hidden: Hidden::default(),
     };
-    let launch = match launch(target, chosen, units, machine) {
-        Ok(launch) => launch,
-        Err(problem) => {
-            made.blocked = Some(problem.at(target.place.clone()));
-            return made;
-        }
-    };
-    let wanted = Wanted {
-        name: chosen.name.clone(),
-        description: chosen.server.description.clone(),
-        launch,
-        enabled: chosen.enabled,
-        tools: Filter { allow: chosen.tools.allow.clone(), deny: chosen.tools.deny.clone() },
-        extra: chosen.server.extra.get(target.client.id()).cloned().unwrap_or_default(),
-    };
-    let rendered = target.client.render(&wanted, place);
+    let Delivered { rendered, why, starts, writes, leaks, hidden } =
+        match deliver(target, chosen, place, units, machine) {
+            Ok(delivered) => delivered,
+            Err(problem) => {
+                made.blocked = Some(problem.at(target.place.clone()));
+                return made;
+            }
+        };
+    (made.why, made.starts, made.writes_secret) = (why, starts, writes);
+    (made.leaks, made.hidden) = (leaks, hidden);
     for problem in rendered.problems {
         let problem = problem.at(target.place.clone());
         if problem.is_error() && made.blocked.is_none() {
@@ -153,89 +159,4 @@ fn usual_place(name: &str, place: &Place) -> Pointer {
         Some(key) => place.root.then(Step::Item { key: key.clone(), is: name.to_owned() }),
         None => place.root.key(name),
     }
-}
-
-/// How a server is started or reached.
-///
-/// # Errors
-/// Why this version cannot deliver it the way it is asked for.
-pub fn launch(
-    target: &Target,
-    chosen: &Chosen,
-    units: &[Unit],
-    machine: &Machine<'_>,
-) -> Result<Launch, Diagnostic> {
-    let (name, server, unit) = (&chosen.name, &chosen.server, chosen.unit);
-    let not_yet = |what: &str, hint: &str| {
-        Diagnostic::error(
-            "not-yet",
-            format!("`{name}` for `{}` {what}, which this version cannot deliver yet", target.key),
-        )
-        .hint(hint)
-    };
-    match target.delivery {
-        Delivery::Auto | Delivery::Direct => {}
-        Delivery::Exec => {
-            return Err(not_yet(
-                "is to be delivered through `mcpkeel exec`",
-                "use `delivery: direct`; the entry in the client's file is left as it is",
-            ));
-        }
-        Delivery::Gateway => {
-            return Err(not_yet(
-                "is to be delivered through the gateway",
-                "use `delivery: direct`; the entry in the client's file is left as it is",
-            ));
-        }
-    }
-    if target.writes_secrets {
-        return Err(not_yet(
-            "asks for secrets in the file (`secrets: write`)",
-            "refer to the environment with `${env:NAME}` instead",
-        ));
-    }
-    if server.package.is_some() {
-        return Err(not_yet(
-            "comes from a `package`",
-            "name the command that runs it, such as `command: npx` and `args: [-y, NAME@VERSION]`",
-        ));
-    }
-    if server.source.is_some() {
-        return Err(not_yet("comes from a `source`", "build it by hand and name the command that runs it"));
-    }
-    reach(server, units, unit, machine).map_err(|problem| *problem)
-}
-
-/// How a server with a `command` or a `url` is started or reached, its variables filled in.
-///
-/// # Errors
-/// A directory that cannot be worked out.
-pub fn reach(
-    server: &Server,
-    units: &[Unit],
-    unit: usize,
-    machine: &Machine<'_>,
-) -> Result<Launch, Box<Diagnostic>> {
-    let fill = |text: &str| fill(text, units, unit, machine, Kept::AsVariable);
-    let pairs = |map: &IndexMap<String, crate::manifest::model::Scalar>| {
-        map.iter().map(|(key, text)| (key.clone(), fill(&text.0))).collect::<Vec<_>>()
-    };
-    if let Some(url) = &server.url {
-        let (url, headers) = (fill(url), pairs(&server.headers));
-        return Ok(match server.transport.unwrap_or_default() {
-            Transport::Http => Launch::Http { url, headers },
-            Transport::Sse => Launch::Sse { url, headers },
-        });
-    }
-    Ok(Launch::Stdio {
-        command: fill(server.command.as_deref().unwrap_or_default()),
-        args: server.args.iter().map(|arg| fill(arg)).collect(),
-        env: pairs(&server.env),
-        cwd: match &server.cwd {
-            Some(cwd) => {
-                Some(Text::from(super::text::path(cwd, units, unit, machine)?.display().to_string()))
-            }
-            None => None,
-        },
-    })
 }

@@ -546,6 +546,11 @@ pub struct Settings {
     /// How age-encrypted secrets are handled.
     #[serde(default)]
     pub age: Option<Age>,
+    /// The command by which clients start mcpkeel, where they need it. Left out: the path of the
+    /// program that runs; in files that a project shares, `mcpkeel`.
+    #[serde(default)]
+    #[schemars(example = &"mcpkeel")]
+    pub program: Option<String>,
 }
 
 /// Copies of files from before a change.

@@ -5,8 +5,9 @@ use serde_json::Value;
 use super::contents::Contents;
 use super::decide::{Action, Facts};
 use super::ledger::{EntryRecord, seal};
+use crate::base::mask::looks_secret;
 use crate::base::{Fingerprint, Pointer};
-use crate::desired::Entry;
+use crate::desired::{Entry, Leak};
 
 /// The live side of one entry.
 pub(super) struct Live<'a> {
@@ -113,6 +114,8 @@ pub(super) struct Changes<'a> {
     pub(super) drifted: Vec<Field<'a>>,
     /// Fields in which B differs from D: the manifest's doing.
     pub(super) updated: Vec<Field<'a>>,
+    /// Where in the entry the value of a secret stands in place of a reference, as names.
+    pub(super) leaked: Vec<String>,
     entry: &'a Pointer,
 }
 
@@ -124,8 +127,13 @@ impl<'a> Changes<'a> {
         recorded: Option<&'a EntryRecord>,
         key: &[u8; 32],
     ) -> (Self, EntryRecord) {
-        let mut changes =
-            Self { pending: Vec::new(), drifted: Vec::new(), updated: Vec::new(), entry: &entry.at };
+        let mut changes = Self {
+            pending: Vec::new(),
+            drifted: Vec::new(),
+            updated: Vec::new(),
+            leaked: leaked(entry, live),
+            entry: &entry.at,
+        };
         let mut after =
             EntryRecord { at: entry.at.clone(), protect: entry.protect, ..EntryRecord::default() };
         let entry_is_there = live.entry.is_some();
@@ -210,6 +218,13 @@ impl<'a> Changes<'a> {
                 format!("was somebody else's, adopted; differs in {}", self.names(&self.pending))
             }
             Action::Update => format!("the manifest changed: {}", self.names(&self.updated)),
+            Action::Repair | Action::UpdateDrift if !self.leaked.is_empty() => {
+                format!("LEAK: the value of a secret stands in {}; it is taken out", self.leaked.join(", "))
+            }
+            Action::Conflict if !self.leaked.is_empty() => format!(
+                "an entry of this name is already there and is not ours; LEAK: the value of a secret stands in its {}",
+                self.leaked.join(", ")
+            ),
             Action::Repair => format!("changed by hand: {}", self.names(&self.drifted)),
             Action::UpdateDrift => format!(
                 "the manifest changed {}; by hand changed: {}",
@@ -243,6 +258,41 @@ impl<'a> Changes<'a> {
             _ => String::new(),
         }
     }
+}
+
+/// Where the live entry holds the value of a secret, and the manifest a reference to it: the very
+/// value, or something else that looks like one.
+fn leaked(entry: &Entry, live: &Live<'_>) -> Vec<String> {
+    let is_leak = |leak: &&Leak| {
+        let Some(value) = live.get(Field::Own(&leak.at)) else { return false };
+        let key = match leak.at.0.last() {
+            Some(crate::base::Step::Key(key)) => key,
+            _ => "",
+        };
+        texts(value).any(|text| {
+            leak.value == Some(Fingerprint::of(text.as_bytes()))
+                || looks_secret(key, text) && !is_said(entry, &leak.at, text)
+        })
+    };
+    let mut names: Vec<String> =
+        entry.leaks.iter().filter(is_leak).map(|leak| Field::Own(&leak.at).name(&entry.at)).collect();
+    names.dedup();
+    names
+}
+
+/// Whether the manifest itself says this text at this place.
+fn is_said(entry: &Entry, at: &Pointer, text: &str) -> bool {
+    entry.fields.iter().any(|(field, value)| {
+        let steps = at.0.strip_prefix(field.0.as_slice());
+        let found = steps.and_then(|steps| Pointer::follow(steps, value));
+        found.is_some_and(|found| texts(found).any(|said| said == text))
+    })
+}
+
+/// The text, or the texts of a list.
+fn texts(value: &Value) -> impl Iterator<Item = &str> {
+    let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
+    value.as_str().into_iter().chain(items.iter().filter_map(Value::as_str))
 }
 
 /// The two columns: what somebody else did since we wrote, and what apply will do.

@@ -50,8 +50,14 @@ pub fn plan_file(
         Ok((Finished { new, removes_file, record }, steps, guards)) => FilePlan {
             real: observed.real,
             before,
+            // A file that holds a secret and that others can read is written again for its mode alone.
+            new: match new {
+                None if !removes_file && observed.is_open && is_private(&wishes) => {
+                    Some(document.bytes().to_vec())
+                }
+                new => new,
+            },
             old: before.map(|_| document),
-            new,
             removes_file,
             steps,
             guards,
@@ -96,6 +102,8 @@ fn refuse(
             since: '?',
             will: '!',
             why: problem.message.clone(),
+            leak: false,
+            starts: None,
             problem: None,
         })
         .collect();
@@ -111,6 +119,12 @@ fn refuse(
         refused: Some(problem),
         record: record.cloned(),
     }
+}
+
+/// Whether the value of a secret stands in the file once this is done.
+pub(super) fn is_private(wishes: &Wishes) -> bool {
+    let entries = wishes.wishes.iter().flat_map(|wish| &wish.entries);
+    entries.into_iter().any(|entry| entry.writes_secret && entry.blocked.is_none() && !entry.omitted)
 }
 
 struct Planner<'a> {
@@ -181,6 +195,7 @@ impl<'a> Planner<'a> {
         }
         // Switching off is asked for by name; only what follows is pruning.
         let first = self.steps.len();
+        let mut moved = 0;
         for (server, record) in &owned.entries {
             known.insert(&record.at);
             match wish.entries.iter().find(|entry| entry.server == *server) {
@@ -190,6 +205,8 @@ impl<'a> Planner<'a> {
                     kept.insert(server.clone(), record.clone());
                     continue;
                 }
+                // An entry that moves to another container is not pruned.
+                Some(entry) if !entry.omitted => moved += 1,
                 _ => {}
             }
             if let Some(record) = self.step_unwanted(wish, server, record, all) {
@@ -198,6 +215,7 @@ impl<'a> Planner<'a> {
         }
         self.foreign(wish, &known, all);
         let removes = self.steps[first..].iter().filter(|step| step.action == Action::Remove).count();
+        let removes = removes.saturating_sub(moved);
         if removes * 2 > owned.entries.len() {
             self.guards.push(Guard { target: wish.target.clone(), removes, owned: owned.entries.len() });
         }
@@ -235,12 +253,19 @@ impl<'a> Planner<'a> {
             // Switching off is asked for in the manifest, so it is no pruning.
             protect: false,
         };
-        let action = decide(facts, wish.drift, wish.unmanaged, self.options.adopt);
-        let spares_drift = wish.drift != Drift::Repair && action == Action::UpdateDrift;
+        // A leak is taken out whatever happens to other drift, and never goes into the manifest.
+        let is_leak = !changes.leaked.is_empty();
+        let drift = if is_leak { Drift::Repair } else { wish.drift };
+        let action = decide(facts, drift, wish.unmanaged, self.options.adopt);
+        let spares_drift = drift != Drift::Repair && action == Action::UpdateDrift;
         let why = changes.why(action, entry, facts);
         let (since, will) = columns(action, facts);
         if !(entry.omitted && matches!(action, Action::Nothing | Action::Foreign)) {
             self.push(wish, &entry.server, action, since, will, why, None);
+            if let Some(step) = self.steps.last_mut() {
+                step.leak = is_leak;
+                step.starts.clone_from(&entry.starts);
+            }
         }
         match action {
             Action::Create | Action::Restore => {
@@ -318,6 +343,9 @@ impl<'a> Planner<'a> {
             Action::Protected => "the manifest names no client at all, so nothing is pruned".to_owned(),
             Action::Forget if handed_over => "another client block answers for it now".to_owned(),
             Action::Forget => "no longer in the manifest, and already gone from the file".to_owned(),
+            _ if wish.entries.iter().any(|entry| entry.server == *server && !entry.omitted) => {
+                "stands in another place of the file from now on".to_owned()
+            }
             _ if drifted => "no longer in the manifest (it was also changed by hand; a backup is kept)".to_owned(),
             _ => "no longer in the manifest".to_owned(),
         };
@@ -436,6 +464,8 @@ impl<'a> Planner<'a> {
             since,
             will,
             why,
+            leak: false,
+            starts: None,
             problem,
         });
     }

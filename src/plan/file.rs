@@ -30,6 +30,8 @@ pub struct Observed {
     pub real: PathBuf,
     /// What was found.
     pub state: State,
+    /// Whether others than its owner can read it.
+    pub is_open: bool,
 }
 
 /// What was found at a file's path.
@@ -77,6 +79,16 @@ pub struct FilePlan {
 }
 
 impl FilePlan {
+    /// Whether only its owner may read it: the value of a secret stands in it.
+    pub fn is_private(&self) -> bool {
+        super::diff::is_private(&self.wishes)
+    }
+
+    /// Whether it is written for its permissions alone.
+    pub fn only_closes(&self) -> bool {
+        self.old.as_ref().zip(self.new.as_ref()).is_some_and(|(old, new)| old.bytes() == new.as_slice())
+    }
+
     /// Whether the file's bytes change.
     pub fn writes(&self) -> bool {
         self.new.is_some() || self.removes_file
@@ -100,6 +112,12 @@ pub struct Step {
     pub will: char,
     /// One sentence.
     pub why: String,
+    /// Whether the value of a secret stands in the live file in place of a reference to it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leak: bool,
+    /// What `mcpkeel exec` starts or opens for this entry, with its references.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starts: Option<String>,
     /// The problem behind a refusal.
     #[serde(skip)]
     pub problem: Option<Diagnostic>,

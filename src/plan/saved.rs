@@ -9,7 +9,9 @@ use crate::base::Fingerprint;
 
 /// A plan as `plan --out` writes it: what was agreed to, as fingerprints and steps, never contents.
 ///
-/// Applying it makes the plan again and refuses unless it comes out the same, byte for byte.
+/// Applying it makes the plan again and refuses unless it comes out the same, byte for byte. The
+/// fingerprints are keyed with the machine's key, so that nobody who is given the file can try likely
+/// contents against them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SavedPlan {
     kind: String,
@@ -46,15 +48,22 @@ impl SavedPlan {
     /// The version that stands in the file beside it.
     pub const FORMAT: u32 = FORMAT;
 
-    /// Of a plan made now.
-    pub fn of(plan: &Plan, ledger: &Ledger, manifest: &Path, options: Options, only: Option<&str>) -> Self {
+    /// Of a plan made now, on the machine with this key.
+    pub fn of(
+        plan: &Plan,
+        ledger: &Ledger,
+        manifest: &Path,
+        options: Options,
+        only: Option<&str>,
+        key: &[u8; 32],
+    ) -> Self {
         Self {
             kind: KIND.to_owned(),
             manifest: manifest.to_owned(),
             options,
             only: only.map(str::to_owned),
-            ledger: ledger_print(ledger),
-            files: files(plan),
+            ledger: ledger_print(ledger, key),
+            files: files(plan, key),
         }
     }
 
@@ -82,8 +91,8 @@ impl SavedPlan {
     ///
     /// # Errors
     /// A sentence that names the first difference.
-    pub fn still_holds(&self, plan: &Plan, ledger: &Ledger) -> Result<(), String> {
-        let now = files(plan);
+    pub fn still_holds(&self, plan: &Plan, ledger: &Ledger, key: &[u8; 32]) -> Result<(), String> {
+        let now = files(plan, key);
         for saved in &self.files {
             let name = saved.path.display();
             let Some(file) = now.iter().find(|file| file.path == saved.path) else {
@@ -101,20 +110,21 @@ impl SavedPlan {
         if let Some(new) = now.iter().find(|file| !self.files.iter().any(|saved| saved.path == file.path)) {
             return Err(format!("the manifest now also concerns {}", new.path.display()));
         }
-        if ledger_print(ledger) != self.ledger {
+        if ledger_print(ledger, key) != self.ledger {
             return Err("another apply ran since the plan was made".to_owned());
         }
         Ok(())
     }
 }
 
-fn files(plan: &Plan) -> Vec<SavedFile> {
+fn files(plan: &Plan, key: &[u8; 32]) -> Vec<SavedFile> {
+    let sealed = |print: Option<Fingerprint>| print.map(|print| print.sealed(key));
     plan.files
         .iter()
         .map(|file| SavedFile {
             path: file.wishes.path.clone(),
-            before: file.before,
-            after: file.after(),
+            before: sealed(file.before),
+            after: sealed(file.after()),
             steps: file.steps.clone(),
         })
         .map(|mut file| {
@@ -124,7 +134,7 @@ fn files(plan: &Plan) -> Vec<SavedFile> {
         .collect()
 }
 
-fn ledger_print(ledger: &Ledger) -> Fingerprint {
+fn ledger_print(ledger: &Ledger, key: &[u8; 32]) -> Fingerprint {
     // A ledger is made of maps with text keys, which always serialise.
-    Fingerprint::of(&serde_json::to_vec(ledger).unwrap_or_default())
+    Fingerprint::keyed(key, &serde_json::to_vec(ledger).unwrap_or_default())
 }

@@ -112,7 +112,7 @@ impl FilePlan {
 /// The unified diff of one file, with everything that looks like a secret hidden. Empty when its
 /// bytes stay.
 pub fn diff_text(file: &FilePlan) -> String {
-    if !file.writes() {
+    if !file.writes() || file.only_closes() {
         return String::new();
     }
     let parse = |bytes: &Vec<u8>| Document::parse(file.wishes.format, bytes.clone()).ok();
@@ -124,6 +124,9 @@ pub fn diff_text(file: &FilePlan) -> String {
         if let Ok(Some(value)) = document.get(&crate::base::Pointer::root()) {
             masker.learn(&value);
         }
+    }
+    for entry in file.wishes.wishes.iter().flat_map(|wish| &wish.entries) {
+        entry.hidden.iter().for_each(|value| masker.know(value.expose()));
     }
     let name = file.wishes.path.display();
     let mut out = String::new();

@@ -26,12 +26,24 @@ pub fn adoptable(plan: &Plan) -> Vec<String> {
     plan.steps()
         .filter(|step| concerns(step, true))
         .map(|step| format!("{}: `{}`: {}", step.target, step.server, step.why))
+        .chain(leaks(plan))
         .collect()
+}
+
+/// What is never adopted, in words.
+fn leaks(plan: &Plan) -> impl Iterator<Item = String> {
+    plan.steps().filter(|step| step.leak).map(|step| {
+        format!(
+            "{}: `{}`: holds the value of a secret, which never goes into a manifest; `mcpkeel apply` takes it out",
+            step.target, step.server
+        )
+    })
 }
 
 /// `asked`: the user asked for it, so drift under every policy and conflicts count as well.
 fn concerns(step: &Step, asked: bool) -> bool {
     match step.action {
+        _ if step.leak => false,
         Action::Adopt => true,
         Action::Restore | Action::Repair | Action::UpdateDrift | Action::Report | Action::Conflict => asked,
         _ => false,
@@ -50,7 +62,7 @@ pub fn adopt(system: &dyn System, loaded: &Loaded, plan: &Plan, asked: bool) -> 
         ops: loaded.units.iter().map(|_| Vec::new()).collect(),
         done: BTreeSet::new(),
     };
-    survey::with_machine(system, |machine| {
+    survey::with_machine(system, &loaded.units, |machine| {
         let desired = desired::resolve(&loaded.units, machine);
         for file in &plan.files {
             for step in file.steps.iter().filter(|step| concerns(step, asked)) {
@@ -75,6 +87,9 @@ pub fn adopt(system: &dyn System, loaded: &Loaded, plan: &Plan, asked: bool) -> 
         }
     });
     let Adopting { secrets, mut lines, mut ops, .. } = adopting;
+    if asked {
+        lines.extend(leaks(plan));
+    }
     lines.extend(secrets.report.iter().cloned());
     if let Some(first) = ops.first_mut() {
         first.splice(0..0, secrets.ops());
@@ -118,9 +133,12 @@ impl Adopting<'_> {
         entry: &Value,
         machine: &Machine<'_>,
     ) -> String {
-        // What is blocked is neither drift nor conflict, so it does not come here.
-        let Ok(launch) = desired::launch(target, chosen, self.units, machine) else {
-            return "cannot be delivered yet; it stays as it is".to_owned();
+        if found.launch.is_ours() {
+            return "is started through `mcpkeel exec`, so its entry says nothing to adopt".to_owned();
+        }
+        // A directory that cannot be worked out is no drift, so it does not come here.
+        let Ok(launch) = desired::reach(&chosen.server, self.units, chosen.unit, machine) else {
+            return "cannot be compared here; it stays as it is".to_owned();
         };
         let mut ops =
             phrase::changes(&step.server, &chosen.server, &launch, &found.launch, &mut self.secrets);

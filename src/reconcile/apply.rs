@@ -145,7 +145,7 @@ impl Replan<'_> {
             },
         };
         let record = self.ledger.files.get(&wishes.path.display().to_string());
-        let observed = Observed { real: agreed.real.clone(), state };
+        let observed = Observed { real: agreed.real.clone(), state, is_open: false };
         let again = plan_file(wishes, observed, record, self.key, self.options);
         if let Some(problem) = again.refused {
             return Err(Box::new(problem));
@@ -180,7 +180,10 @@ impl Replan<'_> {
 
 fn after(file: &FilePlan) -> Option<After> {
     match &file.new {
-        Some(bytes) => Some(After::Write { bytes: bytes.clone(), access: Access::Keep }),
+        Some(bytes) => {
+            let access = if file.is_private() { Access::Private } else { Access::Keep };
+            Some(After::Write { bytes: bytes.clone(), access })
+        }
         None if file.removes_file => Some(After::Remove),
         None => None,
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use super::observe::observe;
-use super::phrase::{self, Secrets};
+use super::phrase::{self, Kept, Secrets};
 use super::survey::{is_installed, places, with_machine};
 use crate::base::{Diagnostic, Pointer, Step};
 use crate::clients::spec::{Confidence, Status};
@@ -27,6 +27,8 @@ pub struct Imported {
     pub conflicts: Vec<String>,
     /// Files that could not be read, and servers that could not be expressed.
     pub skipped: Vec<String>,
+    /// The secrets behind the references, which nobody has stored yet.
+    pub kept: Vec<Kept>,
 }
 
 /// Why nothing could be imported.
@@ -67,9 +69,23 @@ pub fn import(
     text: String,
     units: &[Unit],
     only: Option<&str>,
+    into: phrase::Stash,
+) -> Result<Imported, ImportError> {
+    take_over(system, name, text, units, only, Secrets::beside(units).going(into), |_| true)
+}
+
+/// The same for the servers that are `wanted`, with secrets of which some may have been met before.
+pub(super) fn take_over(
+    system: &dyn System,
+    name: &str,
+    text: String,
+    units: &[Unit],
+    only: Option<&str>,
+    secrets: Secrets,
+    wanted: impl Fn(&Found) -> bool,
 ) -> Result<Imported, ImportError> {
     let manifest = Manifest::read(system, name, &text, units)?;
-    let mut gathered = Gathered { secrets: Secrets::beside(units), ..Gathered::default() };
+    let mut gathered = Gathered { secrets, ..Gathered::default() };
     let mut seen: BTreeSet<(PathBuf, String)> = BTreeSet::new();
     for (client, place) in candidates(system, only)? {
         let observed = observe(system, &place.file, place.format);
@@ -86,7 +102,7 @@ pub fn import(
             State::Present(document, _) => document,
         };
         let value = document.get(&Pointer::root()).ok().flatten().unwrap_or_default();
-        let servers = client.servers(&place, &value);
+        let servers = client.servers(&place, &value).into_iter().filter(&wanted).collect();
         gathered.take(client, servers, &manifest);
     }
     let mut ops = gathered.secrets.ops();
@@ -97,9 +113,10 @@ pub fn import(
     Ok(Imported {
         text,
         found: gathered.found,
-        secrets: gathered.secrets.report,
+        secrets: gathered.secrets.report.clone(),
         conflicts: gathered.conflicts,
         skipped: gathered.skipped,
+        kept: gathered.secrets.kept(),
     })
 }
 
@@ -150,7 +167,7 @@ impl<'a> Manifest<'a> {
             .map_err(|fault| cannot_edit(name, &fault))?;
         let value =
             document.get(&Pointer::root()).map_err(|fault| cannot_edit(name, &fault))?.unwrap_or_default();
-        let servers = with_machine(system, |machine| {
+        let servers = with_machine(system, units, |machine| {
             let all = units.iter().enumerate().flat_map(|(index, unit)| {
                 unit.manifest.servers.iter().map(move |(name, server)| (index, name, server))
             });
@@ -264,7 +281,7 @@ impl Gathered {
         let mut gets: Vec<String> = Vec::new();
         let mut off: Vec<String> = Vec::new();
         let mut tools = Map::new();
-        for found in servers {
+        for found in servers.into_iter().filter(|found| !found.launch.is_ours()) {
             if !is_name(&found.name) {
                 self.skipped.push(format!(
                     "`{}` of {}: a name in the manifest is made of letters, digits, `_` and `-`; it stays in the client's file",

@@ -14,6 +14,8 @@ mod merge;
 pub mod observe;
 mod phrase;
 pub mod recover;
+pub mod scan;
+mod secrets;
 mod survey;
 pub mod transaction;
 mod undo;
@@ -26,7 +28,12 @@ pub use edits::{ManifestEdit, write_manifests};
 pub use examine::{Finding, examine};
 pub use import::{ImportError, Imported, import, skeleton};
 pub use load::{Care, Loaded, load};
-pub use survey::{Scene, is_installed, make_plan, places};
+pub use phrase::{Kept, Stash};
+pub use secrets::{
+    KeepError, UsedBy, can_keep, declare_secret, drop_secret, forget_secret, keep_secret, keep_secrets,
+    keeps_another, replace_age_files, secret_uses,
+};
+pub use survey::{Scene, is_installed, make_plan, places, with_machine};
 pub use undo::{RestoreError, Restored, backup, clients_of, restore};
 
 use crate::system::System;

@@ -26,6 +26,7 @@ pub fn observe(system: &dyn System, path: &Path, format: Format) -> Observed {
     let refused = |real: PathBuf, code, message: String, hint: &str| Observed {
         real,
         state: State::Refused(Diagnostic::error(code, message).at(Place::file(&name)).hint(hint)),
+        is_open: false,
     };
     let real = match follow(system, path) {
         Ok(real) => real,
@@ -43,7 +44,7 @@ pub fn observe(system: &dyn System, path: &Path, format: Format) -> Observed {
         let meta = match system.meta(&real) {
             Ok(meta) => meta,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Observed { real, state: State::Absent };
+                return Observed { real, state: State::Absent, is_open: false };
             }
             Err(error) => {
                 return refused(
@@ -79,7 +80,10 @@ pub fn observe(system: &dyn System, path: &Path, format: Format) -> Observed {
         };
         let print = Fingerprint::of(&bytes);
         let fault = match Document::parse(format, bytes) {
-            Ok(document) => return Observed { real, state: State::Present(document, print) },
+            Ok(document) => {
+                let is_open = meta.mode & 0o077 != 0 && system.os() != "windows";
+                return Observed { real, state: State::Present(document, print), is_open };
+            }
             Err(fault) => fault,
         };
         let is_torn = attempt < 5
@@ -92,7 +96,7 @@ pub fn observe(system: &dyn System, path: &Path, format: Format) -> Observed {
         let problem = Diagnostic::error("malformed-file", fault.message)
             .at(place)
             .hint("mend it by hand; nothing was changed in it");
-        return Observed { real, state: State::Refused(problem) };
+        return Observed { real, state: State::Refused(problem), is_open: false };
     }
     refused(
         real,

@@ -4,19 +4,66 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::base::{Pointer, mask};
+use crate::base::{Pointer, Secret, mask};
 use crate::clients::{Launch, Part, Text};
 use crate::desired::Unit;
 use crate::document::Op;
 use crate::manifest::model;
+
+/// Where literal secrets go that are taken out of a text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stash {
+    /// Nowhere: the user sets an environment variable.
+    #[default]
+    Env,
+    /// The operating system's keyring, under the secret's name.
+    Keyring,
+    /// An age file beside the manifest.
+    Age,
+    /// A file of its own in the user's configuration directory, away from the manifest's repository.
+    File,
+}
+
+impl Stash {
+    /// The manifest's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Env => "env",
+            Self::Keyring => "keyring",
+            Self::Age => "age",
+            Self::File => "file",
+        }
+    }
+
+    /// What stands behind the word for a secret of this name.
+    fn place(self, name: &str) -> String {
+        match self {
+            Self::Env | Self::Keyring => name.to_owned(),
+            Self::Age => format!("secrets/{name}.age"),
+            Self::File => format!("~/.config/mcpkeel/secrets/{name}"),
+        }
+    }
+}
+
+/// A literal that became a secret of the manifest.
+pub struct Kept {
+    /// Its name there.
+    pub name: String,
+    /// Where the manifest says it is kept.
+    pub source: model::SecretSource,
+    /// What has to be stored there.
+    pub value: Secret<String>,
+}
 
 /// Literal secrets that were met, and the references that take their place.
 #[derive(Default)]
 pub struct Secrets {
     /// By the value, so that one secret gets one name. Never printed, never written.
     names: BTreeMap<String, String>,
-    /// The environment variable of each new name.
+    /// What the manifest will say of each new name: the variable, the entry, the file.
     sources: BTreeMap<String, String>,
+    /// Where they go.
+    into: Stash,
     /// Names that the manifest has already.
     taken: Vec<String>,
     /// Environment variables that the manifest has already.
@@ -36,6 +83,12 @@ impl Secrets {
             variables: known().filter_map(|(_, source)| source.env.clone()).collect(),
             ..Self::default()
         }
+    }
+
+    /// With the values going there.
+    #[must_use]
+    pub fn going(self, into: Stash) -> Self {
+        Self { into, ..self }
     }
 
     /// Leaves every text as it is.
@@ -66,11 +119,41 @@ impl Secrets {
 
     /// The edits that declare the new secrets.
     pub fn ops(&self) -> Vec<Op> {
-        let put = |(name, variable): (&String, &String)| Op::Put {
+        let put = |(name, place): (&String, &String)| Op::Put {
             at: Pointer::of(["secrets", name]),
-            value: json!({"env": variable}),
+            value: json!({ self.into.word(): place }),
         };
         self.sources.iter().map(put).collect()
+    }
+
+    /// The new secrets with their values, by name.
+    pub fn kept(&self) -> Vec<Kept> {
+        let mut kept: Vec<Kept> = self
+            .names
+            .iter()
+            .filter_map(|(value, name)| {
+                let place = Some(self.sources.get(name)?.clone());
+                let mut source = model::SecretSource::default();
+                match self.into {
+                    Stash::Env => source.env = place,
+                    Stash::Keyring => source.keyring = place,
+                    Stash::Age => source.age = place,
+                    Stash::File => source.file = place,
+                }
+                Some(Kept { name: name.clone(), source, value: Secret::new(value.clone()) })
+            })
+            .collect();
+        kept.sort_by(|a, b| a.name.cmp(&b.name));
+        kept
+    }
+
+    /// The name of a secret: the one that its value has already, or a new one. `server` is empty where
+    /// it is no server's.
+    pub fn named(&mut self, server: &str, key: &str, secret: &str) -> String {
+        match self.names.get(secret) {
+            Some(name) => name.clone(),
+            None => self.name(server, key, secret),
+        }
     }
 
     /// The text with a literal secret in it replaced by a reference.
@@ -83,10 +166,7 @@ impl Secrets {
         let (mut shielded, mut done) = (String::new(), 0);
         for (key, part) in mask::secret_parts(key, literal) {
             let secret = &literal[part.clone()];
-            let name = match self.names.get(secret) {
-                Some(name) => name.clone(),
-                None => self.name(server, &key, secret),
-            };
+            let name = self.named(server, &key, secret);
             shielded.push_str(&escape(&literal[done..part.start]));
             shielded.push_str(&format!("${{secret:{name}}}"));
             done = part.end;
@@ -97,10 +177,15 @@ impl Secrets {
     fn name(&mut self, server: &str, key: &str, secret: &str) -> String {
         let is_header =
             key.eq_ignore_ascii_case("authorization") || key.contains(['-']) && !key.starts_with('-');
-        let key = key.trim_start_matches('-');
-        let (base, variable) = match is_header {
+        let key = match key.trim_start_matches('-') {
+            "" => "token",
+            key => key,
+        };
+        let (base, variable) = match is_header && !server.is_empty() {
             true => (format!("{server}-token"), format!("{server}_token")),
-            false if key.len() < 9 => (format!("{server}-{key}"), format!("{server}_{key}")),
+            false if key.len() < 9 && !server.is_empty() => {
+                (format!("{server}-{key}"), format!("{server}_{key}"))
+            }
             false => (key.to_owned(), key.to_owned()),
         };
         let base = tidy(&base, '-').to_ascii_lowercase();
@@ -110,23 +195,38 @@ impl Secrets {
             name = format!("{base}-{number}");
             number += 1;
         }
-        let mut variable = tidy(&variable, '_').to_ascii_uppercase();
+        let what = match server.is_empty() {
+            true => format!("a literal value ({key})"),
+            false => format!("a literal value in `{server}` ({key})"),
+        };
+        if self.into == Stash::Env {
+            let variable = self.variable(&variable, &name);
+            self.report.push(format!(
+                "{what} became ${{secret:{name}}}, read from the environment variable {variable}; \
+                 set that variable before you apply"
+            ));
+            self.sources.insert(name.clone(), variable);
+        } else {
+            self.report.push(format!("{what} became ${{secret:{name}}}"));
+            self.sources.insert(name.clone(), self.into.place(&name));
+        }
+        self.names.insert(secret.to_owned(), name.clone());
+        name
+    }
+
+    /// An environment variable that no other secret is read from.
+    fn variable(&self, wish: &str, name: &str) -> String {
         let is_used = |variable: &String| {
             self.variables.contains(variable) || self.sources.values().any(|used| used == variable)
         };
+        let mut variable = tidy(wish, '_').to_ascii_uppercase();
         if is_used(&variable) {
-            variable = tidy(&name, '_').to_ascii_uppercase();
+            variable = tidy(name, '_').to_ascii_uppercase();
         }
         while is_used(&variable) {
             variable.push_str("_2");
         }
-        self.report.push(format!(
-            "a literal value in `{server}` ({key}) became ${{secret:{name}}}, read from the environment variable {variable}; \
-             set that variable before you apply"
-        ));
-        self.sources.insert(name.clone(), variable);
-        self.names.insert(secret.to_owned(), name.clone());
-        name
+        variable
     }
 }
 

@@ -6,9 +6,10 @@ use super::load::Loaded;
 use super::observe::observe;
 use crate::base::Diagnostic;
 use crate::clients::{self, Client, catalog};
-use crate::desired::{self, Desired, Machine, Target};
+use crate::desired::{self, Desired, Machine, Target, Unit};
 use crate::manifest::model::Scope;
 use crate::plan::{Ledger, Options, Plan, Wishes, clashes, plan_file};
+use crate::secrets::Vault;
 use crate::system::System;
 
 /// Everything a plan is made from, besides the live files.
@@ -61,14 +62,25 @@ pub fn make_plan(scene: &Scene<'_>) -> Plan {
 
 /// What is wanted of each file, by the file's real path; files that only the ledger knows come last.
 fn wishes(scene: &Scene<'_>, notes: &mut Vec<Diagnostic>) -> (IndexMap<PathBuf, Wishes>, Desired) {
-    with_machine(scene.system, |machine| wishes_on(scene, machine, notes))
+    with_machine(scene.system, &scene.loaded.units, |machine| wishes_on(scene, machine, notes))
 }
 
 /// Hands the machine's facts to a function.
-pub fn with_machine<T>(system: &dyn System, then: impl FnOnce(&Machine<'_>) -> T) -> T {
+pub fn with_machine<T>(system: &dyn System, units: &[Unit], then: impl FnOnce(&Machine<'_>) -> T) -> T {
     let (home, user, host) = (system.home().unwrap_or_default(), system.user(), system.host());
     let var = |name: &str| system.env(name);
-    then(&Machine { os: system.os(), host: &host, user: &user, home: &home, var: &var })
+    let vault = Vault::new(system, units);
+    let secret = |name: &str| vault.get(name);
+    let program = system.own_path().unwrap_or_else(|_| PathBuf::from("mcpkeel"));
+    then(&Machine {
+        os: system.os(),
+        host: &host,
+        user: &user,
+        home: &home,
+        var: &var,
+        secret: &secret,
+        program: &program,
+    })
 }
 
 fn wishes_on(

@@ -46,9 +46,10 @@ use crate::system::{FileError, System};
 
 pub use restore::{Restore, restore};
 
+pub(super) use crate::system::follow;
 pub(super) use client_lock::{ClientLocks, remove_small_tree};
 pub(super) use file::write_temp;
-pub(super) use look::{Seen, follow, look};
+pub(super) use look::{Seen, look};
 pub(super) use swap::{Swapped, put, take};
 
 /// What is to become of one file.

@@ -1,30 +1,66 @@
 //! Where secrets are kept: the keyring, age files, variables, programs, files.
 //!
-//! Invariant: a value leaves here only as a [`Secret`]; no diagnostic holds one.
+//! Invariant: a value leaves here only as a [`Secret`]; no diagnostic holds one. A value is text and
+//! never empty.
 //!
-//! Start reading at [`Vault::get`].
+//! Start reading at [`Vault::get`]; each store is a file of its own.
 
-use crate::base::{Diagnostic, Secret};
+pub mod age;
+mod command;
+mod env;
+mod file;
+mod keyring;
+mod source;
+mod uses;
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
+
+use crate::base::{Diagnostic, Pointer, Secret};
 use crate::clients::{Part, Text};
 use crate::desired::Unit;
+use crate::manifest::On;
 use crate::manifest::model::SecretSource;
-use crate::system::System;
+use crate::system::{Keyring, KeyringError, System};
+
+pub use keyring::trouble as keyring_trouble;
+pub use source::Source;
+pub use uses::{Use, uses};
 
 /// The secrets that a manifest names.
 pub struct Vault<'a> {
     system: &'a dyn System,
     units: &'a [Unit],
+    keys: age::Keys<'a>,
+    /// Opened once: that takes longer than a look into it.
+    keyring: OnceCell<Result<Box<dyn Keyring>, KeyringError>>,
+    /// Values that were looked up: what is used twice is asked for once.
+    known: RefCell<BTreeMap<String, Secret<String>>>,
 }
 
 impl<'a> Vault<'a> {
     /// The secrets of these manifests.
     pub fn new(system: &'a dyn System, units: &'a [Unit]) -> Self {
-        Self { system, units }
+        let keys = age::Keys::new(system, units);
+        Self { system, units, keys, keyring: OnceCell::new(), known: RefCell::default() }
     }
 
     /// Where a secret is kept, with the manifest that says so.
     pub fn source(&self, name: &str) -> Option<(&'a Unit, &'a SecretSource)> {
         self.units.iter().find_map(|unit| Some((unit, unit.manifest.secrets.get(name)?)))
+    }
+
+    /// Where a secret is kept, paths made absolute.
+    ///
+    /// # Errors
+    /// When no manifest names it, or its path needs something that is not known here.
+    pub fn kept(&self, name: &str) -> Result<Source, Box<Diagnostic>> {
+        Source::of(self.system, self.units, name)
+    }
+
+    /// The keys that open age files.
+    pub fn keys(&self) -> &age::Keys<'a> {
+        &self.keys
     }
 
     /// A secret's value.
@@ -33,13 +69,44 @@ impl<'a> Vault<'a> {
     /// One diagnostic that says which secret, where it was looked for, and what to do next.
     pub fn get(&self, name: &str) -> Result<Secret<String>, Box<Diagnostic>> {
         self.system.keep_memory_private();
-        let Some((_, _source)) = self.source(name) else {
-            return Err(Box::new(Diagnostic::error(
-                "no-secret",
-                format!("no manifest names the secret `{name}`"),
-            )));
-        };
-        Err(Box::new(Diagnostic::error("no-secret", format!("the secret `{name}` cannot be read yet"))))
+        if let Some(value) = self.known.borrow().get(name) {
+            return Ok(value.copy());
+        }
+        let value = self.kept(name).and_then(|source| self.read(name, &source)).map_err(|problem| {
+            Box::new(Diagnostic {
+                message: format!("the secret `{name}` cannot be had: {}", problem.message),
+                place: self.place(name),
+                ..*problem
+            })
+        })?;
+        self.known.borrow_mut().insert(name.to_owned(), value.copy());
+        Ok(value)
+    }
+
+    fn read(&self, name: &str, source: &Source) -> Result<Secret<String>, Box<Diagnostic>> {
+        let value = match source {
+            Source::Keyring(entry) => {
+                keyring::read(self.keyring.get_or_init(|| self.system.keyring()), name, entry)
+            }
+            Source::Age(path) => age::read(self.system, name, path, &self.keys),
+            Source::Env(variable) => env::read(self.system, variable),
+            Source::Command { argv, dir } => command::read(self.system, argv, dir),
+            Source::File(path) => file::read(self.system, name, path),
+        }?;
+        if value.expose().is_empty() {
+            let hint = match source {
+                Source::Env(_) | Source::Command { .. } => "a secret has at least one character".to_owned(),
+                _ => format!("`mcpkeel secret set {name}` stores a value"),
+            };
+            return Err(problem("empty-secret", format!("what {source} holds is empty"), hint));
+        }
+        Ok(value)
+    }
+
+    /// Where the manifest says so.
+    fn place(&self, name: &str) -> Option<crate::base::Place> {
+        let (unit, _) = self.source(name)?;
+        Some(unit.file.place(&Pointer::of(["secrets", name]).to_string(), On::Value))
     }
 
     /// A text with everything that it refers to in its place.
@@ -66,6 +133,41 @@ impl<'a> Vault<'a> {
     }
 }
 
+/// What went wrong, as the end of "the secret `x` cannot be had: ..", and what to do next.
+fn problem(code: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Box<Diagnostic> {
+    Box::new(Diagnostic::error(code, message).hint(hint))
+}
+
+/// Text that a store holds, less the one line end that editors and `echo` put behind it.
+///
+/// # Errors
+/// When it is no text; `what` says whose it is.
+pub fn text_of(bytes: &Secret<Vec<u8>>, what: &str) -> Result<Secret<String>, Box<Diagnostic>> {
+    let Ok(text) = std::str::from_utf8(bytes.expose()) else {
+        return Err(problem(
+            "not-text",
+            format!("what {what} holds is not UTF-8 text"),
+            "a secret is text; encode bytes first, with `base64` for example",
+        ));
+    };
+    let text = match text.strip_suffix('\n') {
+        Some(line) => line.strip_suffix('\r').unwrap_or(line),
+        None => text,
+    };
+    Ok(Secret::new(text.to_owned()))
+}
+
+/// What is written so that [`text_of`] finds this value again.
+pub fn bytes_of(value: &Secret<String>) -> Secret<Vec<u8>> {
+    let text = value.expose();
+    let mut bytes = Vec::with_capacity(text.len() + 1);
+    bytes.extend_from_slice(text.as_bytes());
+    if text.ends_with('\n') {
+        bytes.push(b'\n');
+    }
+    Secret::new(bytes)
+}
+
 /// One behind the other, in memory of the right size at once, so that no part of it is left behind.
 fn joined(first: &Secret<String>, second: &str) -> Secret<String> {
     let mut both = String::with_capacity(first.expose().len() + second.len());
@@ -73,3 +175,6 @@ fn joined(first: &Secret<String>, second: &str) -> Secret<String> {
     both.push_str(second);
     Secret::new(both)
 }
+
+#[cfg(test)]
+mod tests;

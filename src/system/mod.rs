@@ -223,3 +223,22 @@ pub fn made(result: io::Result<()>) -> io::Result<()> {
         other => other,
     }
 }
+
+/// Follows links to the real file, which need not exist.
+///
+/// # Errors
+/// When the links lead in a circle, or a part of the way cannot be looked at.
+pub fn follow(system: &dyn System, path: &Path) -> Result<PathBuf, FileError> {
+    let mut real = path.to_owned();
+    for _ in 0..40 {
+        match found(system.meta(&real)).at(&real, "look at")? {
+            Some(meta) if meta.kind == Kind::Link => {
+                let target = system.read_link(&real).at(&real, "follow")?;
+                real = real.parent().unwrap_or(Path::new("/")).join(target);
+            }
+            _ => return Ok(real),
+        }
+    }
+    let why = "too many levels of symbolic links: the links lead in a circle";
+    Err(FileError::new(path, "follow", io::ErrorKind::InvalidInput, why))
+}

@@ -22,14 +22,17 @@ pub struct Program {
     pub cwd: Option<PathBuf>,
 }
 
-/// What a program left behind.
+impl Program {
+    /// Variables that open our own stores: no program that we start needs them.
+    pub const WITHHELD: [&str; 2] = ["MCPKEEL_AGE_IDENTITY", "MCPKEEL_AGE_PASSPHRASE"];
+}
+
+/// What a program left behind. What it complained about is not kept: nobody knows what is in it.
 pub struct Ran {
     /// Its exit code; none when a signal ended it.
     pub code: Option<i32>,
     /// What it printed.
     pub out: Secret<Vec<u8>>,
-    /// What it complained about, at most 4 KiB of it, as text.
-    pub err: String,
 }
 
 /// Other programs, the keyring and the terminal.

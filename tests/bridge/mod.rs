@@ -14,5 +14,5 @@ mod eras;
 mod fake;
 mod faults;
 mod modern;
-mod real;
+pub mod real;
 mod remote;

@@ -2,6 +2,7 @@
 //
 //   SDK=.../node_modules/@modelcontextprotocol/server node modern_server.mjs http    prints its port, then what happens
 //   SDK=... node modern_server.mjs stdio
+//   ERAS=both SDK=... node modern_server.mjs http    speaks the older eras as well
 import { createServer } from 'node:http';
 import { Readable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
@@ -10,6 +11,7 @@ const load = (file) => import(pathToFileURL(`${process.env.SDK}/dist/${file}`));
 const { McpServer, createMcpHandler, fromJsonSchema, inputRequired, acceptedContent } = await load('index.mjs');
 
 const http = process.argv[2] === 'http';
+const eras = process.env.ERAS === 'both' ? {} : { legacy: 'reject' };
 const say = (text) => (http ? process.stdout : process.stderr).write(`${text}\n`);
 const text = (text) => ({ content: [{ type: 'text', text }] });
 const schema = (properties) => fromJsonSchema({ type: 'object', properties });
@@ -62,7 +64,7 @@ function make() {
 }
 
 if (http) {
-  handler = createMcpHandler(make, { legacy: 'reject', keepAliveMs: 0 });
+  handler = createMcpHandler(make, { ...eras, keepAliveMs: 0 });
   const server = createServer(async (req, res) => {
     if (req.headers.authorization !== 'Bearer open-sesame') {
       res.writeHead(401).end();

@@ -42,10 +42,32 @@ const LOOKS: &[&[&str]] = &[
     &["doctor", "--format", "json"],
     &["client", "list", "--detected"],
     &["client", "list", "--format", "json"],
+    &["secret", "list"],
+    &["secret", "list", "--format", "json"],
+    &["secret", "verify"],
+    &["secret", "verify", "--format", "json"],
+    &["secret", "rekey", "--dry-run"],
     &["history"],
     &["history", "--format", "json"],
     &["backup", "--list"],
     &["backup", "--list", "--format", "json"],
+    &["secret", "scan"],
+    &["secret", "scan", "--format", "json"],
+    &["secret", "scan", "--format", "markdown", "--exit-code"],
+    &["secret", "scan", "--client", "cursor", "-v"],
+    &["secret", "scan", "--move", "file"],
+    &["secret", "list"],
+    &["secret", "list", "--format", "json"],
+    &["secret", "verify"],
+    &["secret", "verify", "--format", "json"],
+    &["secret", "where", "kept"],
+    &["secret", "where", "kept", "--format", "json"],
+    &["secret", "rekey", "--dry-run"],
+    &["exec", "missing"],
+    &["exec", "missing", "--pin", "0"],
+    &["exec", "broken"],
+    &["exec", "remote"],
+    &["exec", "nobody"],
 ];
 
 /// Every command that changes something, in an order in which each finds work.
@@ -108,6 +130,11 @@ impl Nest {
                 continue;
             }
             if file.to_string_lossy().contains("backups/objects") {
+                #[cfg(unix)]
+                assert_eq!(mode(&file), 0o600, "{}", file.display());
+                continue;
+            }
+            if file.starts_with(self.home.path(".config/mcpkeel/secrets")) {
                 #[cfg(unix)]
                 assert_eq!(mode(&file), 0o600, "{}", file.display());
                 continue;
@@ -265,5 +292,69 @@ fn a_secret_written_into_the_manifest_is_delivered_and_shown_nowhere() {
         nest.run_everything(&canary);
         nest.home.write("mcp.yaml", manifest.replace("version: 1", "version: 1\n  - ["));
         nest.run_everything(&canary);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_secret_in_a_store_shows_nowhere() {
+    use std::os::unix::fs::PermissionsExt as _;
+    for canary in canaries() {
+        let mut nest = Nest::new();
+        nest.plant("kept.txt", "CANARY\n", &canary);
+        fs::set_permissions(nest.home.path("kept.txt"), fs::Permissions::from_mode(0o600)).expect("closed");
+        // Where nobody listens, so that the bridge has something to complain about.
+        let port =
+            std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
+        nest.home.write(
+            "mcp.yaml",
+            format!(
+                "version: 1\nsecrets: {{ kept: {{ file: kept.txt }}, shown: {{ command: [cat, kept.txt] }}, fails: {{ command: [sh, -c, 'cat kept.txt >&2; exit 3'] }} }}\nservers:\n  \
+                 local: {{ command: a, args: ['--key=${{secret:kept}}', '${{secret:shown}}'], env: {{ A: '${{secret:kept}}', B: 'x-${{secret:shown}}' }} }}\n  \
+                 missing: {{ command: '/no/${{secret:kept}}', args: ['${{secret:kept}}'] }}\n  broken: {{ command: a, env: {{ A: '${{secret:fails}}' }} }}\n  \
+                 remote: {{ url: 'http://me:${{secret:kept}}@127.0.0.1:{port}/${{secret:kept}}?key=${{secret:kept}}', headers: {{ Authorization: 'Bearer ${{secret:kept}}' }} }}\nclients:\n  \
+                 cursor: {{ servers: [local, missing, remote], secrets: write }}\n  kiro: {{ servers: ['*'] }}\n  codex: {{ servers: ['*'] }}\n  goose: {{ servers: ['*'] }}\n"
+            ),
+        );
+        // It is the user's wish that it stands there.
+        nest.own.push(nest.home.path(".cursor/mcp.json"));
+        nest.run_everything(&canary);
+        nest.run(&["apply", "--yes"], &canary);
+        assert!(nest.home.read(".cursor/mcp.json").contains(&canary), "written as asked");
+        assert_eq!(mode(&nest.home.path(".cursor/mcp.json")), 0o600);
+
+        // A client's hand, or the user's, puts it where it does not belong.
+        let live = nest.home.read(".kiro/settings/mcp.json");
+        nest.own.push(nest.home.path(".kiro/settings/mcp.json"));
+        nest.home.write(
+            ".kiro/settings/mcp.json",
+            live.replacen("\"args\"", &format!("\"env\": {{\"A_TOKEN\": {canary:?}}}, \"args\""), 1),
+        );
+        nest.run_everything(&canary);
+    }
+}
+
+#[test]
+fn a_secret_that_is_moved_into_a_store_shows_nowhere() {
+    for canary in canaries() {
+        let mut nest = Nest::new();
+        nest.plant(
+            "mcp.yaml",
+            "version: 1\nservers:\n  a: { command: a, args: ['--api-key=CANARY', --token, CANARY], env: { API_TOKEN: CANARY } }\n  \
+             b: { url: 'https://example.com/mcp?api_key=CANARY', headers: { Authorization: 'Bearer CANARY' } }\nclients:\n  cursor: { servers: ['*'] }\n",
+            &canary,
+        );
+        let without_comment: String =
+            ENTRIES.lines().filter(|line| !line.contains("//")).collect::<Vec<_>>().join("\n");
+        nest.plant(".cursor/mcp.json", &without_comment, &canary);
+        nest.run(&["secret", "scan", "--move", "file", "--yes", "--format", "json"], &canary);
+        assert!(!nest.home.read("mcp.yaml").contains(&canary), "it is in the store");
+        nest.own.retain(|file| !file.ends_with("mcp.yaml"));
+        for args in LOOKS {
+            nest.run(args, &canary);
+        }
+        nest.run(&["secret", "verify"], &canary);
+        nest.run(&["secret", "scan", "--move", "file", "--yes"], &canary);
+        nest.run(&["apply", "--yes", "--adopt"], &canary);
     }
 }

@@ -14,12 +14,14 @@
 
 mod clients;
 mod local_server;
+mod served;
 mod visit;
 
 use std::collections::BTreeSet;
 use std::env;
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use clients::{CLIENTS, Client, Listing};
@@ -44,6 +46,11 @@ macro_rules! for_each_client {
             #[test]
             fn causes_no_drift_by_running() {
                 super::causes_no_drift_by_running($id);
+            }
+
+            #[test]
+            fn lists_what_is_delivered_through_exec() {
+                super::lists_what_is_delivered_through_exec($id);
             }
         })*
 
@@ -138,6 +145,65 @@ fn causes_no_drift_by_running(id: &str) {
     oracle.list_in_place(&home).expect("the client lists");
 
     home.run(&["verify", "-f", "mcp.yaml"]).exits(0);
+}
+
+/// A local and a remote server, both with a secret; a client that starts what it lists gets both through us.
+fn lists_what_is_delivered_through_exec(id: &str) {
+    let Some(oracle) = Oracle::of(id) else { return };
+    let server = LocalServer::start();
+    let home = Sandbox::new();
+    put_files(&home, id, "hand-made", &server);
+    let secret = home.write("secret.txt", SECRET);
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).expect("closed");
+    let alpha = ALPHA.replace("blue", "\"${secret:s}\"");
+    let beta = beta(&server).replace("blue", "\"${secret:s}\"");
+    let manifest = manifest(id, &[&alpha, &beta]);
+    home.write(
+        "mcp.yaml",
+        manifest.replace("servers:\n  alpha", "secrets: { s: { file: secret.txt } }\nservers:\n  alpha"),
+    );
+    home.run(&["apply", "--yes", "-f", "mcp.yaml"]).exits(0);
+    for file in files_below(&home.home()) {
+        let holds = fs::read(&file).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(SECRET));
+        assert!(!holds || file == secret, "{} holds the secret", file.display());
+    }
+    check(&oracle, &home, &["alpha-srv", "beta-srv", "hand-made"]);
+}
+
+/// A value that no rule would take for a secret by its look.
+const SECRET: &str = "plain-word-77";
+
+#[test]
+fn a_secret_that_gemini_writes_back_is_named_and_taken_out() {
+    writes_a_secret_back("gemini-cli", ".gemini/settings.json");
+}
+
+#[test]
+fn a_secret_that_qwen_writes_back_is_named_and_taken_out() {
+    writes_a_secret_back("qwen-code", ".qwen/settings.json");
+}
+
+fn writes_a_secret_back(id: &str, file: &str) {
+    let Some(oracle) = Oracle::of(id) else { return };
+    let home = Sandbox::new();
+    let text = manifest(id, &["a: { command: a, env: { T: \"${env:MY_TOKEN}\" } }"]);
+    home.write("mcp.yaml", text.replace("[\"*\"]", "[\"*\"], drift: adopt"));
+    let run = |args: &[&str]| {
+        let ran = home.command(args).env("MY_TOKEN", SECRET).output().expect("it starts");
+        let said =
+            format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+        assert!(!said.contains(SECRET), "{args:?}: {said}");
+        said
+    };
+    run(&["apply", "--yes"]);
+    let visit = Visit::in_place(&home.home(), &oracle.installed_in, &oracle.program);
+    let added = visit.run(&["mcp", "add", "--scope", "user", "other", "echo", "hi"], &[("MY_TOKEN", SECRET)]);
+    added.and_then(visit::Ran::success).expect("the client adds a server");
+    assert!(home.read(file).contains(SECRET), "{id} no longer does that: say so in its row");
+    assert!(run(&["plan"]).contains("LEAK"));
+    run(&["apply", "--yes"]);
+    let text = home.read(file);
+    assert!(!text.contains(SECRET) && text.contains("other"), "{text}");
 }
 
 /// The client uses exactly these servers. It may list `gamma-off` as well, if it can show a server that is off.

@@ -49,8 +49,7 @@ impl Case {
 
     fn plan(&mut self, title: &str) {
         let ran = self.sandbox.run(&["plan", "-v"]);
-        let home = self.sandbox.home().display().to_string();
-        let said = format!("{}{}", ran.out, ran.err).replace(&home, "/home/tester");
+        let said = self.neutral(&format!("{}{}", ran.out, ran.err));
         assert!(ran.code == 0, "plan for {title}: {said}");
         self.plans.push_str(&format!("== {title}\n{said}\n"));
     }
@@ -73,8 +72,15 @@ impl Case {
         fs::read(self.sandbox.path(&self.live)).ok().map(|bytes| String::from_utf8(bytes).expect("UTF-8"))
     }
 
+    /// Without the paths that differ from run to run.
+    fn neutral(&self, text: &str) -> String {
+        let home = self.sandbox.home().display().to_string();
+        text.replace(env!("CARGO_BIN_EXE_mcpkeel"), "/usr/bin/mcpkeel").replace(&home, "/home/tester")
+    }
+
     #[track_caller]
     fn expect(&self, name: &str, actual: &str) {
+        let actual = &self.neutral(actual);
         let path = self.dir.join(name);
         if std::env::var_os("MCPKEEL_BLESS").is_some() {
             fs::write(&path, actual).expect("blessed");
@@ -82,7 +88,7 @@ impl Case {
         }
         let expected = fs::read_to_string(&path).unwrap_or_default();
         assert!(
-            expected == actual,
+            expected == *actual,
             "{} differs.\n--- expected\n{expected}\n--- actual\n{actual}",
             path.display()
         );

@@ -59,7 +59,7 @@ policies:
   - { name: no deletes, scope: global, resourceType: tool, pattern: "*delete*", action: deny, priority: 100, enabled: true }
 gateway: { listen: "127.0.0.1:3847", names: prefix, rate_limit: 100/min, autostart: true }
 supervisor: { health_check: { enabled: true, interval: 30s, timeout: 5s }, restart: { backoff: 1s..60s, give_up_after: 10 } }
-settings: { drift: repair, unmanaged: keep, delivery: auto, backups: { keep: 50 }, age: { recipients: [age1x], identity: ~/.age } }
+settings: { drift: repair, unmanaged: keep, delivery: auto, backups: { keep: 50 }, age: { recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p], identity: ~/.age } }
 "##;
 
 /// Both verdicts on a manifest in JSON: accepted by the typed path, accepted by the schema.

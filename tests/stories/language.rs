@@ -181,9 +181,7 @@ fn findings_are_there_for_programs_too() {
 
 #[test]
 fn what_cannot_be_honoured_yet_is_refused_and_not_narrowed() {
-    for server in
-        ["package: { npm: x }", "source: { git: o/r, run: [x] }", "command: a, env: { T: '${secret:s}' }"]
-    {
+    for server in ["package: { npm: x }", "source: { git: o/r, run: [x] }"] {
         let home = home(&format!(
             "version: 1\nsecrets: {{ s: {{ keyring: s }} }}\nservers:\n  a: {{ {server} }}\nclients:\n  cursor: {{ servers: [a] }}\n"
         ));
@@ -191,13 +189,11 @@ fn what_cannot_be_honoured_yet_is_refused_and_not_narrowed() {
         assert!(!home.exists(CURSOR));
         assert_eq!(steps(&home, &[]), ["cursor a blocked"]);
     }
-    for block in ["delivery: exec", "delivery: gateway", "secrets: write"] {
-        let home = home(&format!(
-            "version: 1\nservers:\n  a: {{ command: a }}\nclients:\n  cursor: {{ servers: [a], {block} }}\n"
-        ));
-        says(&apply(&home).exits(6), "yet");
-        assert!(!home.exists(CURSOR));
-    }
+    let home = home(
+        "version: 1\nservers:\n  a: { command: a }\nclients:\n  cursor: { servers: [a], delivery: gateway }\n",
+    );
+    says(&apply(&home).exits(6), "yet");
+    assert!(!home.exists(CURSOR));
 }
 
 #[test]

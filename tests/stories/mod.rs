@@ -3,6 +3,10 @@
 //! One file per topic; start at `table`, the three-way merge row by row.
 
 mod contracts;
+#[cfg(unix)]
+mod delivery;
+#[cfg(unix)]
+mod leaks;
 mod language;
 #[cfg(unix)]
 mod links;

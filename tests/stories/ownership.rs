@@ -283,7 +283,7 @@ fn only_one_client_is_touched_when_asked() {
 fn a_blocked_server_leaves_its_live_entry_untouched() {
     let home = applied(&manifest(&["a", "b"], "servers: ['*']"));
     let live = home.read(CURSOR);
-    let blocked = manifest(&["a", "b"], "servers: ['*']")
+    let blocked = manifest(&["a", "b"], "servers: ['*'], delivery: direct")
         .replace("a: { command: a }", "a: { command: a, env: { T: '${secret:s}' } }")
         .replace("servers:\n", "secrets: { s: { keyring: s } }\nservers:\n");
     home.write("mcp.yaml", blocked);
@@ -299,7 +299,7 @@ fn a_blocked_server_leaves_its_live_entry_untouched() {
 #[test]
 fn a_blocked_remote_server_with_a_container_of_its_own_stays() {
     let text = "version: 1\nservers:\n  web: { url: 'https://example.com/mcp' }\n  other: { url: 'https://example.com/o' }\n\
-                clients:\n  openhands-app: { servers: ['*'], path: ~/o.json }\n";
+                clients:\n  openhands-app: { servers: ['*'], path: ~/o.json, delivery: direct }\n";
     let home = applied(text);
     let live = home.read("o.json");
     home.write(

@@ -35,10 +35,24 @@ fn a_saved_plan_is_private_and_holds_no_values() {
 }
 
 #[test]
-fn saving_a_plan_writes_nothing_else() {
+fn saving_a_plan_writes_nothing_else_but_the_key_that_seals_it() {
     let home = planned();
-    assert!(!home.exists(".local/state/mcpkeel"));
+    assert!(home.exists(".local/state/mcpkeel/key"));
+    for book in ["ledger.json", "history.jsonl"] {
+        assert!(!home.exists(&format!(".local/state/mcpkeel/{book}")), "{book}");
+    }
     assert_eq!(home.read(CURSOR), "{}\n");
+}
+
+#[test]
+fn a_saved_plan_tells_nobody_else_which_contents_it_is_about() {
+    let (one, other) = (planned(), planned());
+    let print = |home: &Sandbox| {
+        let plan: serde_json::Value = serde_json::from_str(&home.read("agreed.plan")).expect("JSON");
+        plan["files"][0]["before"].as_str().expect("a fingerprint").to_owned()
+    };
+    assert_ne!(print(&one), print(&other), "the same bytes, on machines with different keys");
+    assert_ne!(print(&one), mcpkeel::base::Fingerprint::of(b"{}\n").to_string());
 }
 
 #[test]

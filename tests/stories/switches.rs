@@ -93,7 +93,7 @@ fn tools_are_hidden_in_the_clients_own_words() {
 fn a_filter_that_a_client_cannot_express_blocks_the_entry_and_says_what_would_do_it() {
     for filter in ["deny: ['delete_*']", "deny: [rm]"] {
         let home = home(&format!(
-            "version: 1\nservers:\n  a: {{ command: a, tools: {{ {filter} }} }}\n  b: {{ command: b }}\nclients:\n  cursor: {{ servers: ['*'] }}\n"
+            "version: 1\nservers:\n  a: {{ command: a, tools: {{ {filter} }} }}\n  b: {{ command: b }}\nclients:\n  cursor: {{ servers: ['*'], delivery: direct }}\n"
         ));
         says(&apply(&home).exits(6), "delivery: exec");
         assert_eq!(
@@ -107,7 +107,7 @@ fn a_filter_that_a_client_cannot_express_blocks_the_entry_and_says_what_would_do
 #[test]
 fn two_filters_that_have_nothing_in_common_never_mean_all_tools() {
     let home = home(
-        "version: 1\nservers:\n  a: { command: a, tools: { allow: [get] } }\nclients:\n  codex: { servers: [a], tools: { a: { allow: [put] } } }\n",
+        "version: 1\nservers:\n  a: { command: a, tools: { allow: [get] } }\nclients:\n  codex: { servers: [a], delivery: direct, tools: { a: { allow: [put] } } }\n",
     );
     says(&apply(&home).exits(6), "no tool");
     assert!(!home.exists(".codex/config.toml"));

@@ -46,7 +46,8 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     let mut loaded = session.load()?;
     let mut plan = session.plan(&loaded, options, only)?;
     if let Some(saved) = &saved {
-        saved.still_holds(&plan, &session.ledger()?).map_err(Failure::Stale)?;
+        let key = session.machine_key("apply")?;
+        saved.still_holds(&plan, &session.ledger()?, &key).map_err(Failure::Stale)?;
     }
     if args.format == Format::Text {
         session.notes(&plan.notes);
@@ -63,16 +64,16 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         report(session, args, &plan, &nothing);
         return Ok(exit_code(&plan, &nothing));
     }
-    let agreed = SavedPlan::of(&plan, &session.ledger()?, &loaded.path, options, only);
+    let key = session.machine_key("apply")?;
+    let agreed = SavedPlan::of(&plan, &session.ledger()?, &loaded.path, options, only, &key);
     let guarded = guards(&plan);
     let (store, lock) = session.lock("apply")?;
     let system = session.system;
     let site = Site { system, store: &store, lock: &lock };
-    let key = store.machine_key(system, &lock)?;
     // What was shown may be out of date by now.
     plan = session.plan(&loaded, options, only)?;
     if !args.yes || saved.is_some() {
-        agreed.still_holds(&plan, &session.ledger()?).map_err(Failure::Stale)?;
+        agreed.still_holds(&plan, &session.ledger()?, &key).map_err(Failure::Stale)?;
     } else if guards(&plan) != guarded {
         confirm(session, &plan, args)?;
     }

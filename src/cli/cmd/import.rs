@@ -1,6 +1,6 @@
 use super::super::failure::Failure;
 use super::super::session::Session;
-use crate::reconcile::{self, Imported, ManifestEdit};
+use crate::reconcile::{self, Imported, ManifestEdit, Stash};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -14,6 +14,34 @@ pub struct Args {
     /// Say what would be added, and write nothing
     #[arg(long)]
     dry_run: bool,
+    /// Where literal secrets go that the clients' files hold
+    #[arg(long, value_enum, value_name = "STORE", default_value_t)]
+    secrets: Secrets,
+}
+
+/// Where secrets go that a client's file holds.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum Secrets {
+    /// Nowhere: you set an environment variable for each
+    #[default]
+    Env,
+    /// The operating system's keyring
+    Keyring,
+    /// An age file each, beside the manifest
+    Age,
+    /// A file each in ~/.config/mcpkeel/secrets, which only you can read
+    File,
+}
+
+impl From<Secrets> for Stash {
+    fn from(secrets: Secrets) -> Self {
+        match secrets {
+            Secrets::Env => Self::Env,
+            Secrets::Keyring => Self::Keyring,
+            Secrets::Age => Self::Age,
+            Secrets::File => Self::File,
+        }
+    }
 }
 
 pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
@@ -27,6 +55,7 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         main.file.text.clone(),
         &loaded.units,
         args.client.as_deref(),
+        args.secrets.into(),
     )?;
     let changes = imported.text != main.file.text;
     report(session, &imported);
@@ -37,7 +66,7 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     } else {
         let before = Some(main.file.text.clone().into_bytes());
         let edit = ManifestEdit { path: path.clone(), before, after: imported.text.into_bytes() };
-        session.write_manifests("import", vec![edit])?;
+        super::secret::keep_all(session, "import", &loaded, &imported.kept, vec![edit])?;
         session.out.say(format!("{name} was extended. Next: mcpkeel plan"));
     }
     Ok(0)

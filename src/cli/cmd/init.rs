@@ -1,6 +1,6 @@
 use super::super::failure::Failure;
 use super::super::session::Session;
-use crate::reconcile::{self, ManifestEdit};
+use crate::reconcile::{self, ManifestEdit, Stash};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -26,7 +26,7 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     let (text, imported) = if args.empty {
         (text, None)
     } else {
-        let imported = reconcile::import(session.system, &name, text, &[], None)?;
+        let imported = reconcile::import(session.system, &name, text, &[], None, Stash::Env)?;
         (imported.text.clone(), Some(imported))
     };
     session.write_manifests("init", vec![ManifestEdit { path, before: None, after: text.into_bytes() }])?;

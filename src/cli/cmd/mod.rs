@@ -7,6 +7,7 @@ pub mod client;
 pub mod completions;
 pub mod diff;
 pub mod doctor;
+pub mod exec;
 pub mod explain;
 pub mod fmt;
 pub mod history;
@@ -16,6 +17,7 @@ pub mod man;
 pub mod plan;
 pub mod restore;
 pub mod schema;
+pub mod secret;
 pub mod status;
 pub mod undo;
 pub mod validate;
@@ -43,9 +45,11 @@ pub fn run(session: &mut Session<'_>, command: Command) -> Result<u8, Failure> {
         Command::Backup(args) => backup::run(session, &args),
         Command::Restore(args) => restore::run(session, &args),
         Command::Client(args) => client::run(session, &args),
+        Command::Secret(args) => secret::run(session, &args),
         Command::Schema(args) => schema::run(session, &args),
         Command::Explain(args) => explain::run(session, &args),
         Command::Doctor(args) => doctor::run(session, &args),
+        Command::Exec(args) => exec::run(session, &args),
         Command::Completions(args) => completions::run(session, &args),
         Command::Man(args) => man::run(session, &args),
     }

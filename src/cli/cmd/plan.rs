@@ -9,7 +9,7 @@ use crate::plan::{Options, SavedPlan};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The two columns in front: since we last wrote (A added, D deleted, M changed by somebody else),\n\
-and what apply will do (A add, D delete, M change, ! refused).\n\nNothing is written, except to the file of --out."
+and what apply will do (A add, D delete, M change, ! refused).\n\nNothing is written, except to the file of --out (and, once, a key to the state directory that seals its fingerprints)."
 )]
 pub struct Args {
     /// Only files that concern this client
@@ -43,11 +43,16 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
             print(session, &plan, &next);
         }
         Format::Markdown => session.out.data(show::markdown(session.system, &plan, &next)),
-        Format::Json => session.out.data(show::json(&plan).to_string()),
+        Format::Json => {
+            let key = session.store().known_machine_key(session.system)?;
+            session.out.data(show::json(&plan, key.as_ref()).to_string());
+        }
     }
     if let Some(file) = &args.out {
         let path = session.system.cwd().unwrap_or_default().join(file);
-        let saved = SavedPlan::of(&plan, &session.ledger()?, &loaded.path, options, args.client.as_deref());
+        let key = session.machine_key("plan")?;
+        let only = args.client.as_deref();
+        let saved = SavedPlan::of(&plan, &session.ledger()?, &loaded.path, options, only, &key);
         let text = crate::store::json_text(&path, SavedPlan::FORMAT, &saved)?;
         crate::store::write_file(session.system, &path, text.as_bytes())?;
     }
@@ -60,13 +65,14 @@ pub fn print(session: &mut Session<'_>, plan: &crate::plan::Plan, next: &str) {
     for line in show::summary(&session.out, plan) {
         session.out.data(line);
     }
-    for file in plan.files.iter().filter(|file| file.writes()) {
+    for file in plan.files.iter().filter(|file| file.writes() && !file.only_closes()) {
         session.out.data("");
         for line in show::diff(&session.out, file) {
             session.out.data(line);
         }
     }
-    let obstacles = show::obstacles(session.system, plan);
+    let mut obstacles = show::starts(plan);
+    obstacles.extend(show::obstacles(session.system, plan));
     if !obstacles.is_empty() {
         session.out.data("");
         for line in obstacles {

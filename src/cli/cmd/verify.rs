@@ -19,7 +19,10 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     let loaded = session.load()?;
     let plan = session.plan(&loaded, Options::default(), args.client.as_deref())?;
     match args.format {
-        Format::Json => session.out.data(show::json(&plan).to_string()),
+        Format::Json => {
+            let key = session.store().known_machine_key(session.system)?;
+            session.out.data(show::json(&plan, key.as_ref()).to_string());
+        }
         Format::Markdown => session.out.data(show::markdown(session.system, &plan, "mcpkeel apply")),
         Format::Text => {
             for line in show::summary(&session.out, &plan) {

@@ -31,9 +31,11 @@ fn what_a_client_cannot_do_is_a_problem() {
         ("zed", &sse, &["no-sse"]),
         ("void", &remote(), &["no-headers"]),
         ("openhands-app", &wanted("x", basic), &["no-headers"]),
-        ("gemini-cli", &home, &["literal-expands"]),
+        ("gemini-cli", &home, &[]),
+        ("qwen-code", &home, &["literal-expands"]),
         ("claude-code", &home, &[]),
-        ("claude-code", &braced, &["literal-expands"]),
+        ("claude-code", &braced, &[]),
+        ("amp", &braced, &["literal-expands"]),
         ("codex", &braced, &[]),
         ("droid", &braced, &[]),
         ("copilot-cli", &shouted, &["literal-expands"]),
@@ -64,7 +66,7 @@ fn what_a_client_cannot_do_is_a_problem() {
 fn problems_name_the_field_and_never_its_value() {
     let env = vec![("TOKEN".to_owned(), "s3cr3t-${X}".into())];
     let secret = wanted("x", Launch::Stdio { command: "c".into(), args: vec![], env, cwd: None });
-    let problems = client("claude-code").render(&secret, &place(client("claude-code"))).problems;
-    assert_eq!(problems[0].message, "the variable `TOKEN` of `x` holds text that Claude Code would replace");
+    let problems = client("amp").render(&secret, &place(client("amp"))).problems;
+    assert_eq!(problems[0].message, "the variable `TOKEN` of `x` holds text that Amp would replace");
     assert!(!format!("{problems:?}").contains("s3cr3t"));
 }

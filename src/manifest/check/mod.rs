@@ -13,6 +13,8 @@ mod settings;
 
 use std::collections::HashSet;
 
+pub use references::texts_of;
+
 use super::model::Manifest;
 use super::validate::{escaped, suggest};
 use super::{File, MAX_PROBLEMS, On, Parsed};

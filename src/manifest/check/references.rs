@@ -166,6 +166,13 @@ fn texts(manifest: &Manifest) -> Vec<(String, &str)> {
     all
 }
 
+/// Every text of a server in which references are resolved, with its JSON pointer.
+pub fn texts_of<'m>(name: &str, server: &'m Server) -> Vec<(String, &'m str)> {
+    let mut all = Vec::new();
+    in_server(&pointer(&["servers", name]), server, &mut all);
+    all
+}
+
 fn in_server<'m>(at: &str, server: &'m Server, all: &mut Vec<(String, &'m str)>) {
     fn list<'m>(at: &str, items: &'m [String]) -> impl Iterator<Item = (String, &'m str)> {
         items.iter().enumerate().map(move |(index, text)| (format!("{at}/{index}"), text.as_str()))

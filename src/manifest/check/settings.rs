@@ -123,9 +123,7 @@ impl Section<'_> {
                 let message = "This is a private key; here the public one is needed.";
                 let hint = "write the key that starts with `age1`, and replace the private one everywhere";
                 self.say(Diagnostic::error("literal-secret", message).hint(hint), &at, On::Value);
-            } else if !["age1", "ssh-ed25519 ", "ssh-rsa "].iter().any(|start| key.starts_with(start)) {
-                let message = "This is no public key that age can use.";
-                let hint = "it starts with `age1`, `ssh-ed25519` or `ssh-rsa`";
+            } else if let Some((message, hint)) = not_a_recipient(key.trim()) {
                 self.say(Diagnostic::error("bad-recipient", message).hint(hint), &at, On::Value);
             }
         }
@@ -142,6 +140,62 @@ impl Section<'_> {
     ) {
         if text.as_deref().is_some_and(|text| !fits(text)) {
             self.say(Diagnostic::error(code, message).hint(hint), at, On::Value);
+        }
+    }
+}
+
+/// What is wrong with a public key, by its shape alone, and what to do; its check sum is looked at when
+/// something is encrypted.
+fn not_a_recipient(key: &str) -> Option<(&'static str, &'static str)> {
+    let is_base64 = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'/' | b'=');
+    let again = "copy it again from `age-keygen -y FILE` or from the .pub file";
+    if let Some(rest) = key.strip_prefix("age1") {
+        // Bech32: 32 bytes and a check sum. A `1` inside belongs to the name of a plugin.
+        return match rest.len() == 58
+            && rest.bytes().all(|c| b"qpzry9x8gf2tvdw0s3jn54khce6mua7l".contains(&c))
+        {
+            true => None,
+            false if rest.contains('1') => Some((
+                "This public key needs a plugin of age.",
+                "use a key that `age-keygen` made, or an SSH key",
+            )),
+            false => Some(("This public key is cut off, or has a slip in it.", again)),
+        };
+    }
+    let mut words = key.split_ascii_whitespace();
+    if !matches!(words.next(), Some("ssh-ed25519" | "ssh-rsa")) {
+        let hint = "it starts with `age1`, `ssh-ed25519` or `ssh-rsa`";
+        return Some(("This is no public key that age can use.", hint));
+    }
+    match words.next() {
+        Some(body) if body.len() >= 68 && body.starts_with("AAAA") && body.bytes().all(is_base64) => None,
+        _ => Some(("This public key is cut off, or has a slip in it.", again)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn public_keys_are_known_by_their_shape() {
+        let ssh = format!("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{} me@here", "A".repeat(43));
+        for good in ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p", &ssh] {
+            assert_eq!(not_a_recipient(good), None, "{good}");
+        }
+        for bad in [
+            "",
+            "age1",
+            "age1abc",
+            "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8",
+            "age1bl3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p",
+            "age1yubikey1q2w7u3vpya839jxxuq8g0sedh3d740d4xvn639sqhr95ejj8vu3hyvumptt",
+            "ssh-ed25519",
+            "ssh-ed25519 AAAAC3Nza",
+            "ssh-dss AAAAB3NzaC1kc3MAAACBAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            "/home/me/.ssh/id_ed25519.pub",
+        ] {
+            assert!(not_a_recipient(bad).is_some(), "{bad}");
         }
     }
 }

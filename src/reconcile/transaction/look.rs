@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::base::Fingerprint;
-use crate::system::{At, FileError, Kind, Lease, Meta, Quiet, System, found};
+use crate::system::{At, FileError, Kind, Lease, Meta, Quiet, System, follow, found};
 
 /// How long a writer may keep a file open before we give up on it: 200 times 10 ms.
 const WAITS: u32 = 200;
@@ -35,22 +35,6 @@ impl Seen {
     pub fn mode(&self) -> u32 {
         self.meta.as_ref().map_or(0o644, |meta| meta.mode)
     }
-}
-
-/// Follows links to the real file, which need not exist.
-pub(in crate::reconcile) fn follow(system: &dyn System, path: &Path) -> Result<PathBuf, FileError> {
-    let mut real = path.to_owned();
-    for _ in 0..40 {
-        match found(system.meta(&real)).at(&real, "look at")? {
-            Some(meta) if meta.kind == Kind::Link => {
-                let target = system.read_link(&real).at(&real, "follow")?;
-                real = real.parent().unwrap_or(Path::new("/")).join(target);
-            }
-            _ => return Ok(real),
-        }
-    }
-    let why = "too many levels of symbolic links: the links lead in a circle";
-    Err(FileError::new(path, "follow", ErrorKind::InvalidInput, why))
 }
 
 /// Looks at a file once nobody is writing into it.

@@ -71,7 +71,7 @@ struct State {
     writers: BTreeMap<u64, u32>,
     random: u64,
     keyring: Option<BTreeMap<String, String>>,
-    prints: BTreeMap<Vec<String>, String>,
+    programs: BTreeMap<Vec<String>, programs::Behaviour>,
     answers: Vec<String>,
 }
 
@@ -101,7 +101,7 @@ impl Default for Memory {
             writers: BTreeMap::new(),
             random: 0,
             keyring: None,
-            prints: BTreeMap::new(),
+            programs: BTreeMap::new(),
             answers: Vec::new(),
         })));
         memory.make_dirs(Path::new("/home/me"));

@@ -6,6 +6,9 @@ use super::Memory;
 use crate::base::Secret;
 use crate::system::{Keyring, KeyringError, Program, Programs, Ran};
 
+/// What a simulated program does: exit code and output; or it cannot be run.
+pub(super) type Behaviour = Result<(i32, String), ErrorKind>;
+
 /// What the simulated machine has besides files.
 impl Memory {
     /// From now on there is a keyring, and it holds this.
@@ -15,8 +18,22 @@ impl Memory {
 
     /// From now on this program exists and prints this.
     pub fn install(&self, argv: &[&str], prints: &str) {
+        self.behave(argv, Ok((0, prints.to_owned())));
+    }
+
+    /// From now on this program exists and ends with this code, having printed this.
+    pub fn install_broken(&self, argv: &[&str], code: i32, prints: &str) {
+        self.behave(argv, Ok((code, prints.to_owned())));
+    }
+
+    /// From now on running this program fails like this.
+    pub fn refuse_to_run(&self, argv: &[&str], kind: ErrorKind) {
+        self.behave(argv, Err(kind));
+    }
+
+    fn behave(&self, argv: &[&str], behaviour: Behaviour) {
         let argv = argv.iter().map(|&arg| arg.to_owned()).collect();
-        self.state().prints.insert(argv, prints.to_owned());
+        self.state().programs.insert(argv, behaviour);
     }
 
     /// The next answer to a question, last given first; also what standard input holds.
@@ -31,8 +48,9 @@ impl Programs for Memory {
     }
 
     fn run(&self, argv: &[String], _dir: &Path, _limit: Duration) -> io::Result<Ran> {
-        let out = self.state().prints.get(argv).cloned().ok_or(ErrorKind::NotFound)?;
-        Ok(Ran { code: Some(0), out: Secret::new(out.into_bytes()), err: String::new() })
+        let behaviour = self.state().programs.get(argv).cloned().unwrap_or(Err(ErrorKind::NotFound));
+        let (code, out) = behaviour?;
+        Ok(Ran { code: Some(code), out: Secret::new(out.into_bytes()) })
     }
 
     fn become_program(&self, _program: &Program) -> io::Result<i32> {

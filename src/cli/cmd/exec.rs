@@ -1,0 +1,155 @@
+use std::io;
+
+use super::super::failure::Failure;
+use super::super::session::Session;
+use crate::base::{Diagnostic, Secret};
+use crate::bridge::{self, Bridge, Remote, Upstream};
+use crate::clients::{Filter, Launch, Text};
+use crate::desired::{self, Chosen, Machine, Unit};
+use crate::reconcile::{self, Care};
+use crate::secrets::Vault;
+use crate::system::Program;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "References to secrets and variables are looked up now. A server that is a program takes this process's place,\n\
+so that nothing of mcpkeel remains. A remote server is spoken to over HTTP, and the client over standard input and output."
+)]
+pub struct Args {
+    /// The server, as the manifest names it
+    #[arg(value_name = "SERVER")]
+    name: String,
+    /// As this client block gets it: tools that its filter hides are neither listed nor callable
+    #[arg(long, value_name = "CLIENT")]
+    client: Option<String>,
+    /// Start nothing unless the manifest still says what was applied
+    #[arg(long, value_name = "DIGEST")]
+    pin: Option<String>,
+}
+
+pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
+    let loaded = reconcile::load(session.system, &session.manifest_path(), Care::Quick);
+    if !loaded.is_valid() {
+        return Err(Failure::Invalid(loaded.diagnostics));
+    }
+    let units = &loaded.units;
+    let started = reconcile::with_machine(session.system, units, |machine| {
+        let chosen = choose(args, units, machine)?;
+        let filters = args.client.is_some();
+        if args.pin.as_ref().is_some_and(|pin| *pin != desired::pin(&chosen, filters, units)) {
+            return Err(Failure::Refused {
+                message: format!("`{}` is not what was applied: the manifest has changed since", args.name),
+                hint: "look at it with `mcpkeel plan`, then `mcpkeel apply`".to_owned(),
+            });
+        }
+        let launch = desired::reach(&chosen.server, units, chosen.unit, machine)
+            .map_err(|problem| failed(*problem))?;
+        let vault = Vault::new(session.system, units);
+        let upstream = fill(&chosen, launch, &vault).map_err(|problem| failed(*problem))?;
+        let tools = match filters {
+            true => Filter { allow: chosen.tools.allow.clone(), deny: chosen.tools.deny.clone() },
+            false => Filter::default(),
+        };
+        Ok(Bridge { name: args.name.clone(), upstream, tools })
+    })?;
+    match started {
+        Bridge { upstream: Upstream::Stdio(program), tools, .. } if tools.is_empty() => {
+            let ended = session.system.become_program(&program);
+            let code = ended.map_err(|error| cannot_start(args, &program, &error))?;
+            Ok(u8::try_from(code).unwrap_or(1))
+        }
+        bridge => bridge::run(bridge)
+            .map_err(|error| Failure::failed(format!("the connection to `{}` broke: {error}", args.name))),
+    }
+}
+
+fn choose(args: &Args, units: &[Unit], machine: &Machine<'_>) -> Result<Chosen, Failure> {
+    let usage = |message: String, hint: String| Failure::Usage { message, hint };
+    let known = units.iter().flat_map(|unit| unit.manifest.servers.keys()).map(String::as_str);
+    let found = match &args.client {
+        None => desired::server(units, machine, &args.name),
+        Some(key) => {
+            let resolved = desired::resolve(units, machine);
+            let target = resolved.targets.into_iter().find(|target| target.key == *key).ok_or_else(|| {
+                let hint = "`mcpkeel status` lists the client blocks that hold here";
+                usage(format!("no client block `{key}` holds here"), hint.to_owned())
+            })?;
+            target.servers.into_iter().find(|chosen| chosen.name == args.name)
+        }
+    };
+    let chosen = found.ok_or_else(|| {
+        let hint = match crate::base::closest(&args.name, known) {
+            Some(meant) if meant == args.name => {
+                "the manifest has it, but not for this machine or this client".to_owned()
+            }
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => "`mcpkeel plan -v` shows the servers".to_owned(),
+        };
+        usage(format!("there is no server `{}` here", args.name), hint)
+    })?;
+    if chosen.server.command.is_none() && chosen.server.url.is_none() {
+        let message =
+            format!("`{}` has neither `command` nor `url`, so this version cannot start it", args.name);
+        return Err(Failure::Refused { message, hint: "name the command that runs it".to_owned() });
+    }
+    Ok(chosen)
+}
+
+/// The launch with every reference in its place.
+fn fill(chosen: &Chosen, launch: Launch, vault: &Vault<'_>) -> Result<Upstream, Box<Diagnostic>> {
+    let of = |what: &str, text: &Text| {
+        vault.fill(text).map_err(|problem| {
+            let message = format!("{what} of `{}`: {}", chosen.name, problem.message);
+            Box::new(Diagnostic { message, ..*problem })
+        })
+    };
+    let pairs = |what: &str, pairs: Vec<(String, Text)>| {
+        let filled = pairs.into_iter().map(|(name, text)| {
+            let value = of(&format!("{what} `{name}`"), &text)?;
+            Ok((name, value))
+        });
+        filled.collect::<Result<Vec<(String, Secret<String>)>, Box<Diagnostic>>>()
+    };
+    Ok(match launch {
+        Launch::Stdio { command, args, env, cwd } => Upstream::Stdio(Program {
+            command: of("the command", &command)?,
+            args: args
+                .iter()
+                .enumerate()
+                .map(|(at, arg)| of(&format!("argument {}", at + 1), arg))
+                .collect::<Result<_, _>>()?,
+            env: pairs("the variable", env)?,
+            cwd: match cwd {
+                Some(cwd) => Some(of("`cwd`", &cwd)?.expose().into()),
+                None => None,
+            },
+        }),
+        Launch::Http { url, headers } => {
+            Upstream::Http(Remote { url: of("the address", &url)?, headers: pairs("the header", headers)? })
+        }
+        Launch::Sse { url, headers } => {
+            Upstream::Sse(Remote { url: of("the address", &url)?, headers: pairs("the header", headers)? })
+        }
+    })
+}
+
+fn failed(problem: Diagnostic) -> Failure {
+    Failure::Failed { message: problem.message, hint: problem.hint }
+}
+
+fn cannot_start(args: &Args, program: &Program, error: &io::Error) -> Failure {
+    let what = match error.kind() {
+        // The command may hold a secret only if the manifest puts one there.
+        io::ErrorKind::NotFound => format!(
+            "its program or its directory was not found{}",
+            program.cwd.as_ref().map(|dir| format!(" (it runs in {})", dir.display())).unwrap_or_default()
+        ),
+        _ => error.to_string(),
+    };
+    Failure::Failed {
+        message: format!("`{}` cannot be started: {what}", args.name),
+        hint: Some(
+            "clients often have a shorter PATH than your shell: give the whole path in `command`".to_owned(),
+        ),
+    }
+}
