@@ -326,8 +326,10 @@ impl Http {
                 }
             };
             if came {
-                // To the end, so that the connection can be used again.
-                let _ = timeout(LINGER, async { while let Ok(Some(_)) = events.next().await {} }).await;
+                // To the end, so that the connection can be used again; others wait for the handshake.
+                let is_first = message.method() == Some("initialize");
+                let linger = if is_first { LINGER / 20 } else { LINGER };
+                let _ = timeout(linger, async { while let Ok(Some(_)) = events.next().await {} }).await;
                 return Ok(());
             }
             if message.method() == Some("subscriptions/listen") {
@@ -533,12 +535,14 @@ impl Http {
             renewed.mark_unchanged();
             match self.server.listen(resume.headers(&session)).await {
                 Ok(Reply::Accepted(response)) if is_stream(&response) => {
-                    resume.tries = 0;
+                    // A stream that ends at once, again and again, is asked for less and less often.
+                    resume.tries += 1;
                     let mut events = Events::of(response);
                     loop {
                         tokio::select! {
                             event = events.next() => {
                                 let Ok(Some(event)) = event else { break };
+                                resume.tries = 0;
                                 resume.note(event.id.as_deref(), event.retry);
                                 if let Some(text) = event.message() {
                                     self.outbox.deliver(text, None).await;

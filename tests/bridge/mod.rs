@@ -14,5 +14,7 @@ mod eras;
 mod fake;
 mod faults;
 mod modern;
+#[cfg(target_os = "linux")]
+mod process;
 pub mod real;
 mod remote;
