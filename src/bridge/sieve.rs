@@ -43,17 +43,14 @@ impl Sieve {
 
     /// What becomes of a message from the client.
     pub fn judge(&self, message: &Message) -> Verdict {
-        let (Kind::Request(..) | Kind::Notification(_)) = &message.kind else { return Verdict::Pass };
         if self.is_open() {
             return Verdict::Pass;
         }
-        let (code, why) = match self.objection(message) {
-            None => return Verdict::Pass,
-            Some(objection) => objection,
-        };
+        // What looks like an answer to us may be a call to a server that reads `Method`.
+        let Some((code, why)) = self.objection(message) else { return Verdict::Pass };
         match &message.kind {
             Kind::Request(id, _) => Verdict::Answer(error(Some(id), code, &why, None)),
-            _ => Verdict::Drop,
+            Kind::Notification(_) | Kind::Result(_) | Kind::Error(_) => Verdict::Drop,
         }
     }
 
@@ -160,8 +157,13 @@ mod tests {
                 (verdict, _) => panic!("{text}: {verdict:?}"),
             }
         }
-        let call = read(r#"{"method":"tools/call","params":{"name":"delete_x"}}"#);
-        assert_eq!(sieve.judge(&call), Verdict::Drop);
+        for text in [
+            r#"{"method":"tools/call","params":{"name":"delete_x"}}"#,
+            r#"{"id":1,"result":{},"Method":"tools/call","params":{"name":"delete_x"}}"#,
+        ] {
+            assert_eq!(sieve.judge(&read(text)), Verdict::Drop, "{text}");
+        }
+        assert_eq!(sieve.judge(&read(r#"{"id":1,"result":{"name":"delete_x"}}"#)), Verdict::Pass);
     }
 
     #[test]

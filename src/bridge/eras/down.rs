@@ -35,6 +35,9 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("resources", "resourcesListChanged", "notifications/resources/list_changed"),
 ];
 
+/// How many questions of the server a client may leave open.
+const OPEN: usize = 256;
+
 /// What is known of the two.
 pub struct Down {
     capabilities: String,
@@ -333,8 +336,10 @@ impl Down {
                 .max_by_key(|(_, request)| (request.client.is_some(), request.number))
                 .map(|(known, _)| known.clone())
         };
-        let Some(known) = named.or_else(newest) else {
-            let why = "there is no request under way that could carry the question";
+        let known = named.or_else(newest).filter(|_| self.told.len() < OPEN);
+        let Some(known) = known else {
+            let why =
+                "there is no request under way that could carry the question, or too many questions are open";
             let answer = message::error(Some(&id), INTERNAL, why, None);
             return Message::own(answer).map(Steps::to_server).unwrap_or_default();
         };
