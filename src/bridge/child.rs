@@ -129,11 +129,15 @@ async fn read(
     while let Ok(Some(line)) = lines.next().await {
         let (glance, what) = match line {
             Line::Text(line) => match String::from_utf8(line) {
-                Ok(text) if Message::read(&text).iter().all(Result::is_ok) => {
-                    outbox.deliver(&text, None).await;
-                    continue;
-                }
-                Ok(text) => (glance_at(text.as_bytes()), "sent something that is not JSON-RPC"),
+                Ok(text) => match Message::read(&text).into_iter().collect::<Result<Vec<_>, _>>() {
+                    Ok(messages) => {
+                        for message in messages {
+                            outbox.pass(message, None).await;
+                        }
+                        continue;
+                    }
+                    Err(_) => (glance_at(text.as_bytes()), "sent something that is not JSON-RPC"),
+                },
                 Err(error) => (glance_at(error.as_bytes()), "sent something that is not UTF-8"),
             },
             Line::TooLong(glance) => (glance, "sent more than 64 MiB in one message"),

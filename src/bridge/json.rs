@@ -137,11 +137,10 @@ pub fn set(text: &str, name: &str, value: &str) -> String {
 /// The same JSON on one line: in valid JSON a line break is never inside a string.
 pub fn one_line(text: &str) -> Cow<'_, str> {
     let text = text.trim_start_matches('\u{feff}').trim_matches([' ', '\t', '\r', '\n']);
-    if text.contains(['\r', '\n']) {
-        Cow::Owned(text.replace(['\r', '\n'], " "))
-    } else {
-        Cow::Borrowed(text)
+    if memchr2(b'\r', b'\n', text.as_bytes()).is_none() {
+        return Cow::Borrowed(text);
     }
+    Cow::Owned(text.replace(['\r', '\n'], " "))
 }
 
 #[cfg(test)]

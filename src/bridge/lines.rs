@@ -14,6 +14,9 @@ pub const LONGEST: usize = 64 << 20;
 /// How much room a buffer keeps between messages, in bytes.
 const ROOM: usize = 64 << 10;
 
+/// The largest buffer that is kept for the next message, in bytes.
+const LARGE: usize = 1 << 20;
+
 /// What stood on a line.
 pub enum Line {
     /// The line, without its end.
@@ -60,10 +63,12 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     fn take_line(&mut self) -> Option<Line> {
         while let Some(at) = memchr(b'\n', &self.buffer[self.looked..]) {
             let end = self.looked + at;
-            let rest = self.buffer.split_off(end + 1);
-            let mut line = std::mem::replace(&mut self.buffer, rest);
+            let line = self.buffer[..end].to_vec();
+            self.buffer.drain(..=end);
+            if self.buffer.capacity() > LARGE {
+                self.buffer.shrink_to(ROOM);
+            }
             self.looked = 0;
-            line.truncate(end);
             if self.skipping.is_some() || line.len() > LONGEST {
                 let mut glance = self.skipping.take().unwrap_or_default();
                 glance.feed(&line);

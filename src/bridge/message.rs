@@ -14,8 +14,6 @@ pub const UNREACHABLE: i64 = -31001;
 pub const PARSE_ERROR: i64 = -32700;
 /// JSON-RPC: JSON, but no message.
 pub const INVALID_REQUEST: i64 = -32600;
-/// JSON-RPC: nobody answers that.
-pub const METHOD_NOT_FOUND: i64 = -32601;
 /// JSON-RPC: a parameter is wrong.
 pub const INVALID_PARAMS: i64 = -32602;
 /// JSON-RPC: it could not be done.

@@ -4,7 +4,7 @@
 
 use super::eras::Eras;
 use super::link::Incoming;
-use super::message::{Fault, Message};
+use super::message::{Fault, Id, Message};
 use super::sieve::{Sieve, Verdict};
 use crate::clients::Filter;
 
@@ -30,22 +30,32 @@ impl Middle {
     }
 
     /// The client sent this.
-    pub fn from_client(&mut self, read: Result<Message, Fault>) -> Steps {
+    pub fn client_says(&mut self, read: Result<Message, Fault>) -> Steps {
         let message = match read {
             Ok(message) => message,
             Err(fault) => return Steps { to_client: vec![fault.answer()], ..Steps::default() },
         };
         match self.sieve.judge(&message) {
-            Verdict::Pass => self.eras.from_client(message),
+            Verdict::Pass => self.eras.client_says(message),
             Verdict::Answer(answer) => Steps { to_client: vec![answer], ..Steps::default() },
             Verdict::Drop => Steps::default(),
         }
     }
 
+    /// A question of ours whose answer may never come, said once; see [`Middle::give_up`].
+    pub fn awaits(&mut self) -> Option<Id> {
+        self.eras.awaits()
+    }
+
+    /// No answer to that came for long.
+    pub fn give_up(&mut self, question: &Id) -> Steps {
+        self.eras.give_up(question)
+    }
+
     /// The server, or the transport in its place, sent this.
-    pub fn from_server(&mut self, incoming: Incoming) -> Steps {
+    pub fn server_says(&mut self, incoming: Incoming) -> Steps {
         let Incoming { message, origin } = incoming;
         let message = self.sieve.strain(message);
-        self.eras.from_server(message, &origin)
+        self.eras.server_says(message, &origin)
     }
 }

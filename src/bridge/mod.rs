@@ -29,8 +29,10 @@ mod sse;
 use std::io;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -43,6 +45,10 @@ use crate::clients::Filter;
 use crate::system::Program;
 
 pub use self::link::Note;
+
+/// How long a server may be silent when asked for its era, before it is taken for an old one. A server that is
+/// installed at its first start takes this long, and is believed when it answers later.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is bridged.
 pub struct Bridge {
@@ -112,11 +118,11 @@ pub async fn bridge(
         start(bridge.upstream, &bridge.name, Link { inbox, outbox, hurry: Hurry(hurried), note })?;
     let ends = Ends { middle: Arc::new(Mutex::new(Middle::new(&bridge.tools))), to_server, to_client };
     let mut writing = tokio::spawn(lines::write(output, answers));
-    let downward = tokio::spawn(ends.clone().from_server(from_server));
+    let downward = tokio::spawn(ends.clone().hear_server(from_server));
     let mut stop = pin!(stop);
     let code = tokio::select! {
         // Standard input that cannot be read is as good as closed.
-        _ = ends.from_client(Lines::new(input)) => None,
+        _ = ends.hear_client(Lines::new(input)) => None,
         // The client reads no more.
         _ = &mut writing => None,
         code = &mut ended => Some(code),
@@ -142,7 +148,7 @@ pub async fn bridge(
     downward.await.map_err(io::Error::other)?;
     if !writing.is_finished() {
         // A client that is gone is no failure.
-        let _ = tokio::time::timeout(std::time::Duration::from_secs(2), writing).await;
+        let _ = tokio::time::timeout(Duration::from_secs(2), writing).await;
     }
     code.map_err(io::Error::other)
 }
@@ -175,7 +181,7 @@ struct Ends {
 }
 
 impl Ends {
-    async fn from_client(&self, mut lines: Lines<impl AsyncRead + Unpin>) -> io::Result<()> {
+    async fn hear_client(&self, mut lines: Lines<impl AsyncRead + Unpin>) -> io::Result<()> {
         while let Some(line) = lines.next().await? {
             let reads = match line {
                 Line::Text(line) => match str::from_utf8(&line) {
@@ -193,33 +199,50 @@ impl Ends {
                 }
             };
             for read in reads {
-                let steps = self.middle().from_client(read);
+                let steps = lock(&self.middle).client_says(read);
                 self.take(steps).await;
+                self.watch();
             }
         }
         Ok(())
     }
 
-    async fn from_server(self, mut incoming: mpsc::Receiver<Incoming>) {
+    async fn hear_server(self, mut incoming: mpsc::Receiver<Incoming>) {
         let Self { middle, to_server: strong, to_client } = self;
         // Held weakly, so that the link sees the end of what the client sends.
         let to_server = strong.downgrade();
         drop(strong);
         while let Some(incoming) = incoming.recv().await {
-            let steps = middle.lock().unwrap_or_else(PoisonError::into_inner).from_server(incoming);
+            let steps = lock(&middle).server_says(incoming);
             for text in steps.to_client {
                 // The client may be gone.
                 let _ = to_client.send(text).await;
             }
             let Some(to_server) = to_server.upgrade() else { continue };
             for message in steps.to_server {
-                if let Err(mpsc::error::TrySendError::Full(message)) = to_server.try_send(message) {
+                if let Err(TrySendError::Full(message)) = to_server.try_send(message) {
                     // Waiting here could wait for a server that waits for us to read.
                     let to_server = to_server.clone();
                     tokio::spawn(async move { to_server.send(message).await });
                 }
             }
+            Self { middle: Arc::clone(&middle), to_server, to_client: to_client.clone() }.watch();
         }
+    }
+
+    /// Looks at the clock while a question of ours is open.
+    fn watch(&self) {
+        let Some(question) = lock(&self.middle).awaits() else { return };
+        let Self { middle, to_server, to_client } = self;
+        let (middle, to_server, to_client) =
+            (Arc::clone(middle), to_server.downgrade(), to_client.downgrade());
+        tokio::spawn(async move {
+            tokio::time::sleep(PATIENCE).await;
+            if let (Some(to_server), Some(to_client)) = (to_server.upgrade(), to_client.upgrade()) {
+                let steps = lock(&middle).give_up(&question);
+                Self { middle, to_server, to_client }.take(steps).await;
+            }
+        });
     }
 
     async fn take(&self, steps: Steps) {
@@ -231,12 +254,12 @@ impl Ends {
         }
     }
 
-    fn middle(&self) -> MutexGuard<'_, Middle> {
-        self.middle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Says to the link that the client is gone.
     fn close(self) {}
+}
+
+fn lock(middle: &Mutex<Middle>) -> MutexGuard<'_, Middle> {
+    middle.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Comes when the system or a person asks us to end.

@@ -103,6 +103,7 @@ impl Talk {
         let (server, url) = (self.server.clone(), open.post.clone());
         // The order of notifications counts, that of other messages does not.
         let in_order = matches!(message.kind, Kind::Notification(_)) || is_first;
+        let failed_id = id.clone();
         let post = async move {
             match server.post(&url, &message.text, HeaderMap::new()).await {
                 Ok(Reply::Accepted(_)) => None,
@@ -111,9 +112,10 @@ impl Talk {
             }
         };
         if in_order {
-            if let Ok(failed) = timeout(POST, post).await {
-                self.post_ended(failed).await;
-            }
+            let failed = timeout(POST, post).await;
+            let late = || (failed_id, self.server.place.trouble(None, "did not take a message in time"));
+            let failed = failed.unwrap_or_else(|_| Some(late()));
+            self.post_ended(failed).await;
         } else {
             posts.spawn(post);
         }

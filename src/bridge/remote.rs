@@ -15,6 +15,9 @@ use super::link::{Place, Trouble};
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(15);
 
+/// How often a silent connection is tried.
+const ALIVE: Duration = Duration::from_secs(30);
+
 /// The most that is read of a refusal, in bytes.
 const REFUSAL: usize = 1 << 20;
 
@@ -78,14 +81,19 @@ impl Server {
             value.set_sensitive(true);
             headers.append(key, value);
         }
-        let client = Client::builder()
+        let mut client = Client::builder()
             .user_agent(concat!("mcpkeel/", env!("CARGO_PKG_VERSION")))
             // Headers with secrets must not follow one.
             .redirect(Policy::none())
             .tcp_nodelay(true)
             .connect_timeout(CONNECT)
-            .build()
-            .map_err(|error| io::Error::other(error.without_url()))?;
+            // A stream may be silent for hours; these find out whether there is still somebody.
+            .tcp_keepalive(ALIVE)
+            .http2_keep_alive_interval(ALIVE);
+        if is_this_machine(&url) {
+            client = client.no_proxy();
+        }
+        let client = client.build().map_err(|error| io::Error::other(error.without_url()))?;
         Ok(Self { client, place: Place::new(name, &url), url, headers })
     }
 
@@ -134,6 +142,12 @@ impl Server {
         let body = body(response, REFUSAL).await.unwrap_or_default();
         Ok(Reply::Refused(Refusal { status, body, retry_after }))
     }
+}
+
+/// No proxy stands between us and ourselves.
+fn is_this_machine(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// The whole body, if it is text and not longer than this.

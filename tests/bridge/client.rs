@@ -122,12 +122,9 @@ impl Client {
     }
 
     /// The next message.
-    #[track_caller]
-    pub fn message(&mut self) -> impl Future<Output = Value> {
-        async {
-            let Some(line) = self.line().await else { panic!("the bridge ended; notes {:?}", self.notes()) };
-            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
-        }
+    pub async fn message(&mut self) -> Value {
+        let Some(line) = self.line().await else { panic!("the bridge ended; notes {:?}", self.notes()) };
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 
     /// The whole answer to a request; what comes before it is kept in `heard`.

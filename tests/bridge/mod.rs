@@ -10,6 +10,7 @@
 
 mod child;
 mod client;
+mod eras;
 mod fake;
 mod faults;
 mod modern;
