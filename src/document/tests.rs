@@ -53,6 +53,17 @@ fn refuses_what_is_not_utf8() {
 }
 
 #[test]
+fn refuses_to_edit_yaml_with_lone_carriage_returns() {
+    let put = || [Op::Put { at: Pointer::of(["b"]), value: serde_json::json!(1) }];
+    for (text, place) in [("~\t\r\r # \r", (1, 3)), ("a: 1\nc: 2\rd: 3\n", (2, 5))] {
+        let document = Document::parse(Format::Yaml, text.into()).expect("it can be read");
+        faults(document.edit(&put()), place, "carriage return");
+    }
+    let document = Document::parse(Format::Yaml, "a: 1\r\n".into()).expect("it can be read");
+    assert!(document.edit(&put()).is_ok());
+}
+
+#[test]
 fn finds_columns_in_characters_after_a_byte_order_mark() {
     for (format, text, place) in [
         (Format::Json, "\u{feff}{\"é\": {}, \"x\": 1}", (1, 11)),

@@ -43,8 +43,16 @@ pub(super) struct Membership {
     pub count: usize,
 }
 
+/// A lone carriage return ends a line in YAML and in hardly any editor: whoever wrote one did not mean to.
+fn refuse_lone_returns(text: &str) -> Result<(), Fault> {
+    let lone = text.match_indices('\r').find(|(at, _)| !text[at + 1..].starts_with('\n'));
+    let message = "a lone carriage return ends this line; end it as the others end";
+    lone.map_or(Ok(()), |(at, _)| Err(super::tree::fault(text, at, message)))
+}
+
 /// Carry out the operations in order.
 pub(in super::super) fn edit(text: &str, ops: &[Op]) -> Result<(String, Vec<Seam>), Fault> {
+    refuse_lone_returns(text)?;
     let mut queue: VecDeque<Op> = ops.iter().cloned().collect();
     let mut text = text.to_owned();
     let mut seams = Vec::new();
