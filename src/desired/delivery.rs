@@ -384,6 +384,19 @@ pub fn reach(
     reach_with(server, units, unit, machine, Kept::AsVariable)
 }
 
+/// Variables that a target's servers refer to and that are not set on this machine, each with a server.
+pub fn unset(target: &Target, units: &[Unit], machine: &Machine<'_>) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for chosen in target.servers.iter().filter(|chosen| chosen.enabled) {
+        let Ok(launch) = reach(&chosen.server, units, chosen.unit, machine) else { continue };
+        each_text(&launch, |text| {
+            let unset = text.variables().filter(|name| (machine.var)(name).is_none());
+            found.extend(unset.map(|name| (name.to_owned(), chosen.name.clone())));
+        });
+    }
+    found
+}
+
 fn reach_with(
     server: &Server,
     units: &[Unit],

@@ -12,7 +12,7 @@ mod resolve;
 mod text;
 mod wish;
 
-pub use delivery::{Leak, reach};
+pub use delivery::{Leak, reach, unset};
 pub use pin::pin;
 pub use resolve::{Chosen, Desired, Machine, Target, Unit, resolve, server};
 pub use text::path;

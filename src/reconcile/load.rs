@@ -18,6 +18,19 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// A manifest that is about to be written.
+    pub fn of_text(system: &dyn System, path: &Path, text: &str) -> Self {
+        let parsed = manifest::parse(&super::shown(system, path), text.as_bytes().to_vec());
+        let dir = path.parent().unwrap_or(Path::new("/")).to_owned();
+        let unit = parsed.file.zip(parsed.manifest).map(|(file, manifest)| Unit {
+            file,
+            manifest,
+            path: path.to_owned(),
+            dir,
+        });
+        Self { path: path.to_owned(), units: unit.into_iter().collect(), diagnostics: parsed.diagnostics }
+    }
+
     /// Choices for everything: the main file's.
     pub fn settings(&self) -> manifest::model::Settings {
         self.units.first().map(|unit| unit.manifest.settings.clone()).unwrap_or_default()

@@ -156,6 +156,22 @@ impl Secrets {
         }
     }
 
+    /// A secret that the manifest has under this name and that is kept nowhere yet: it gets this value, and
+    /// a place in the store. `false` when it has another value already.
+    pub fn settle(&mut self, name: &str, server: &str, value: &str) -> bool {
+        if let Some(known) = self.names.iter().find_map(|(known, named)| (named == name).then_some(known)) {
+            return known == value;
+        }
+        if self.names.contains_key(value) {
+            return false;
+        }
+        self.report
+            .push(format!("the literal value in `{server}` became what ${{secret:{name}}} stands for"));
+        self.sources.insert(name.to_owned(), self.into.place(name));
+        self.names.insert(value.to_owned(), name.to_owned());
+        true
+    }
+
     /// The text with a literal secret in it replaced by a reference.
     fn shield(&mut self, server: &str, key: &str, text: &Text) -> String {
         let plain = manifest_text(text);

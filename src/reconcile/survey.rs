@@ -1,5 +1,5 @@
 use indexmap::IndexMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::load::Loaded;
@@ -92,6 +92,7 @@ fn wishes_on(
     notes.append(&mut desired.diagnostics);
 
     let mut groups: IndexMap<PathBuf, Wishes> = IndexMap::new();
+    let mut unset: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut failed = desired.failed.clone();
     for target in &desired.targets {
         let place = match place_of(scene.system, target) {
@@ -104,6 +105,11 @@ fn wishes_on(
         };
         let mut said = Vec::new();
         let wish = desired::wish(target, &place, &scene.loaded.units, machine, &mut said);
+        if scene.only.is_none_or(|only| target.key == only || target.client.id() == only) {
+            for (variable, server) in desired::unset(target, &scene.loaded.units, machine) {
+                unset.entry(variable).or_default().insert(server);
+            }
+        }
         notes_on(scene.system, target, &place, &desired, &mut said);
         if scene.only.is_none_or(|only| target.key == only || target.client.id() == only) {
             notes.append(&mut said);
@@ -116,6 +122,14 @@ fn wishes_on(
             frozen: Vec::new(),
         });
         group.wishes.push(wish);
+    }
+    for (variable, servers) in unset {
+        let servers: Vec<String> = servers.into_iter().map(|server| format!("`{server}`")).collect();
+        let message = format!(
+            "the variable {variable} is not set here; {} will need it where the clients are started",
+            servers.join(", ")
+        );
+        notes.push(Diagnostic::note("variable-unset", message));
     }
     for group in groups.values_mut() {
         for (server, first, second) in clashes(group) {

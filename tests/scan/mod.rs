@@ -27,10 +27,11 @@ fn planted() -> Vec<String> {
     (1..9).map(plain).chain([token()]).collect()
 }
 
-/// Runs the program; nothing that it prints may show a value.
+/// Runs the program, with the variable that the manifests here read a secret from; nothing that it prints may
+/// show a value.
 #[track_caller]
 fn run(home: &Sandbox, args: &[&str]) -> Ran {
-    run_with(home, args, &[])
+    run_with(home, args, &[("KEPT", "set elsewhere")])
 }
 
 #[track_caller]

@@ -247,3 +247,52 @@ fn what_is_ours_already_needs_no_word_more() {
     run(&home, &["apply", "--yes"]).exits(0);
     assert!(!holders(&home, &plain(1)).contains(&".cursor/mcp.json".to_owned()));
 }
+
+#[test]
+fn a_secret_that_waits_for_a_variable_gets_the_value_that_a_client_has() {
+    let home = Sandbox::new();
+    let file = |value: &str| {
+        format!(
+            "{{\"mcpServers\": {{\"gh\": {{\"command\": \"x\", \"env\": {{\"API_TOKEN\": \"{value}\"}}}}}}}}\n"
+        )
+    };
+    home.write(".cursor/mcp.json", file(&plain(1)));
+    run(&home, &["init"]).exits(0);
+    assert!(home.read("mcp.yaml").contains("env: API_TOKEN"), "as `init` writes it");
+    // Where the variable is set it is taken at its word.
+    let ran = run_with(&home, &["secret", "scan"], &[("API_TOKEN", "set")]).exits(0);
+    assert!(ran.out.contains("next apply"), "{}", ran.out);
+    assert!(run(&home, &["secret", "scan"]).exits(0).out.contains("move"));
+
+    run(&home, &["secret", "scan", "--move", "file", "--yes"]).exits(0);
+    let manifest = home.read("mcp.yaml");
+    assert!(manifest.contains("file: ") && !manifest.contains("env: API_TOKEN"), "{manifest}");
+    run(&home, &["secret", "verify"]).exits(0);
+    run(&home, &["apply", "--yes", "--adopt"]).exits(0);
+    assert!(!home.read(".cursor/mcp.json").contains(&plain(1)));
+    let stores = holders(&home, &plain(1));
+    assert!(
+        stores
+            .iter()
+            .all(|file| file.contains("backups/objects") || file.starts_with(".config/mcpkeel/secrets")),
+        "{stores:?}"
+    );
+}
+
+#[test]
+fn init_can_store_what_it_finds() {
+    let home = Sandbox::new();
+    home.write(
+        ".cursor/mcp.json",
+        format!(
+            "{{\"mcpServers\": {{\"gh\": {{\"command\": \"x\", \"env\": {{\"API_TOKEN\": \"{}\"}}}}}}}}\n",
+            plain(1)
+        ),
+    );
+    run(&home, &["init", "--secrets", "age"]).exits(1);
+    assert!(!home.exists("mcp.yaml"), "nobody could read an age file yet");
+    run(&home, &["init", "--secrets", "file"]).exits(0);
+    run(&home, &["secret", "verify"]).exits(0);
+    run(&home, &["apply", "--yes", "--adopt"]).exits(0);
+    assert!(!home.read(".cursor/mcp.json").contains(&plain(1)));
+}

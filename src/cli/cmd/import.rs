@@ -21,7 +21,7 @@ pub struct Args {
 
 /// Where secrets go that a client's file holds.
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
-enum Secrets {
+pub enum Secrets {
     /// Nowhere: you set an environment variable for each
     #[default]
     Env,

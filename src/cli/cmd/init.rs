@@ -1,6 +1,6 @@
 use super::super::failure::Failure;
 use super::super::session::Session;
-use crate::reconcile::{self, ManifestEdit, Stash};
+use crate::reconcile::{self, ManifestEdit};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -11,6 +11,9 @@ pub struct Args {
     /// Start with an empty manifest
     #[arg(long)]
     empty: bool,
+    /// Where literal secrets go that the clients' files hold
+    #[arg(long, value_enum, value_name = "STORE", default_value_t, conflicts_with = "empty")]
+    secrets: super::import::Secrets,
 }
 
 pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
@@ -26,10 +29,13 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     let (text, imported) = if args.empty {
         (text, None)
     } else {
-        let imported = reconcile::import(session.system, &name, text, &[], None, Stash::Env)?;
+        let imported = reconcile::import(session.system, &name, text, &[], None, args.secrets.into())?;
         (imported.text.clone(), Some(imported))
     };
-    session.write_manifests("init", vec![ManifestEdit { path, before: None, after: text.into_bytes() }])?;
+    let loaded = reconcile::Loaded::of_text(session.system, &path, reconcile::skeleton());
+    let kept = imported.as_ref().map_or(&[][..], |imported| &imported.kept);
+    let edit = ManifestEdit { path, before: None, after: text.into_bytes() };
+    super::secret::keep_all(session, "init", &loaded, kept, vec![edit])?;
     session.out.data(format!("wrote {name}"));
     if let Some(imported) = imported {
         super::import::report(session, &imported);

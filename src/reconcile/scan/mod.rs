@@ -22,6 +22,7 @@ use super::survey::{place_of, places, with_machine};
 use crate::base::{Fingerprint, Pointer};
 use crate::desired;
 use crate::document::{Document, Format};
+use crate::manifest;
 use crate::plan::State;
 use crate::store::Store;
 use crate::system::System;
@@ -244,7 +245,12 @@ impl Scan {
                     Some(_) if !can_move || spot.held.is_none() => Next::Hand,
                     Some(server) if known(server) => {
                         let is_clean = !told.contains(server);
-                        if is_clean && file.managed.contains(server) { Next::Apply } else { Next::Move }
+                        let waits = awaited(system, loaded, server, spot).is_some();
+                        if is_clean && !waits && file.managed.contains(server) {
+                            Next::Apply
+                        } else {
+                            Next::Move
+                        }
                     }
                     Some(_) if file.is_user && can_move => Next::Move,
                     Some(_) => Next::Hand,
@@ -339,6 +345,24 @@ impl Scan {
             }
         }
     }
+}
+
+/// The secret of the manifest whose place a literal takes, if it is to come from a variable that is not
+/// set here: once the literal is gone, nobody would know the value any more.
+fn awaited<'l>(system: &dyn System, loaded: &'l Loaded, server: &str, spot: &Spot) -> Option<&'l str> {
+    let held = spot.held.as_ref()?;
+    let known = loaded.units.iter().find_map(|unit| unit.manifest.servers.get(server))?;
+    let text = known.env.get(&held.name).or_else(|| known.headers.get(&held.name))?;
+    let parts = manifest::text::parse(&text.0).ok()?;
+    // A file that is included is somebody else's to change.
+    let main = &loaded.units.first()?.manifest.secrets;
+    let mut named = parts.iter().filter_map(|part| match part {
+        manifest::text::Part::Secret(name) => main.get_key_value(name),
+        _ => None,
+    });
+    let (name, source) = named.next()?;
+    let variable = source.env.as_deref()?;
+    (named.next().is_none() && system.env(variable).is_none()).then_some(name.as_str())
 }
 
 /// Whether the old content of a file holds a literal secret.

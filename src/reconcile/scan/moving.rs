@@ -9,7 +9,7 @@ use std::ops::Range;
 use serde_json::Value;
 
 use super::text::Held;
-use super::{Owner, Scan};
+use super::{Owner, Scan, awaited};
 use crate::base::{Diagnostic, Place, Pointer, Secret};
 use crate::clients::catalog;
 use crate::document::{Document, Format};
@@ -58,6 +58,7 @@ pub fn moving(
     for (index, text) in texts.iter_mut().enumerate() {
         *text = without_literals(&units[index].file.name, text, &parts(scan, index), &mut secrets)?;
     }
+    let mut left = settle(system, loaded, scan, &mut secrets);
     let name = shown(system, &loaded.path);
     let main = texts.first().cloned().unwrap_or_default();
     // The key of a client's block is no client that could be looked at as a whole.
@@ -86,9 +87,26 @@ pub fn moving(
         let before = Some(unit.file.text.clone().into_bytes());
         edits.push(ManifestEdit { path: unit.path.clone(), before, after: after.into_bytes() });
     }
-    let mut left = imported.conflicts;
+    left.extend(imported.conflicts);
     left.extend(imported.skipped);
     Ok(Moving { kept: imported.kept, edits, lines: imported.secrets, left })
+}
+
+/// Gives secrets of the manifest that have no value yet those that stand in clients' files. Returns what
+/// stays where it is.
+fn settle(system: &dyn System, loaded: &Loaded, scan: &Scan, secrets: &mut Secrets) -> Vec<String> {
+    let mut left = Vec::new();
+    for finding in scan.findings.iter().filter(|finding| matches!(finding.owner, Owner::Clients(_))) {
+        let Some(server) = finding.spot.server.as_deref() else { continue };
+        let Some(name) = awaited(system, loaded, server, &finding.spot) else { continue };
+        if !secrets.settle(name, server, finding.spot.value.expose()) {
+            left.push(format!(
+                "{}: `{server}` has another value for `{name}` than a file before it",
+                super::super::tilde(system, &finding.path)
+            ));
+        }
+    }
+    left
 }
 
 /// A part of a manifest's text that is a secret.
