@@ -8,10 +8,10 @@ use std::path::Path;
 use super::pin::{Named, pin, texts};
 use super::text::{Kept, fill};
 use super::{Chosen, Machine, Target, Unit};
-use crate::base::mask::{Masker, is_secret_name, looks_secret};
+use crate::base::mask::{Masker, hide_tokens, is_secret_name, looks_secret};
 use crate::base::{Diagnostic, Fingerprint, Hidden, Pointer, Secret};
 use crate::clients::{Filter, Launch, Part, Place, Rendered, Text, Wanted};
-use crate::manifest::model::{Delivery, Scope, Server, Transport};
+use crate::manifest::model::{Delivery, Scope, SecretSource, Server, Transport};
 
 /// An entry as it will stand in the client's file, with the reason for its form.
 pub(super) struct Delivered {
@@ -90,7 +90,13 @@ struct Delivering<'a> {
 impl Delivering<'_> {
     /// Directly where that does what was asked, else through exec.
     fn whatever_works(&self) -> Result<Delivered, Box<Diagnostic>> {
-        let direct = self.direct()?;
+        let direct = match self.direct() {
+            Ok(direct) => direct,
+            Err(problem) if problem.code == "runs-nothing" => {
+                return self.exec(&format!("exec, although `secrets: write`: {}", problem.message));
+            }
+            Err(problem) => return Err(problem),
+        };
         // A text that the client might replace is as good as one that it does.
         let is_wrong = |problem: &&Diagnostic| problem.is_error() || problem.code == "literal-expands";
         let Some(problem) = direct.rendered.problems.iter().find(is_wrong) else { return Ok(direct) };
@@ -142,8 +148,28 @@ impl Delivering<'_> {
         let rendered = self.render(launch.clone(), says_filter);
         let mut hidden = Hidden::default();
         let leaks = self.leaks(&launch, &rendered, &mut hidden);
-        let starts = Some(started(&reached));
+        let starts = Some(format!("{}{}", started(&reached), self.sources()));
         Ok(Delivered { rendered, why: why.to_owned(), starts, writes: false, leaks, hidden })
+    }
+
+    /// Where the secrets come from that it is given, for a person.
+    fn sources(&self) -> String {
+        let mut named = Named::default();
+        texts(&self.chosen.server).iter().for_each(|text| named.follow(text, self.units));
+        let source = |name: &String| {
+            let source = self.units.iter().find_map(|unit| unit.manifest.secrets.get(name))?;
+            let from = match source {
+                SecretSource { keyring: Some(entry), .. } => format!("the keyring's `{entry}`"),
+                SecretSource { age: Some(path), .. } => format!("the age file {path}"),
+                SecretSource { env: Some(variable), .. } => format!("the variable {variable}"),
+                SecretSource { command: Some(argv), .. } => format!("the command `{}`", argv.join(" ")),
+                SecretSource { file: Some(path), .. } => format!("the file {path}"),
+                SecretSource { .. } => return None,
+            };
+            Some(format!("{name} from {}", hide_tokens(&from)))
+        };
+        let sources: Vec<String> = named.secrets.keys().filter_map(source).collect();
+        if sources.is_empty() { String::new() } else { format!("; secrets: {}", sources.join(", ")) }
     }
 
     fn reach(&self, kept: Kept) -> Result<Launch, Box<Diagnostic>> {
@@ -384,14 +410,13 @@ pub fn reach(
     reach_with(server, units, unit, machine, Kept::AsVariable)
 }
 
-/// Variables that a target's servers refer to and that are not set on this machine, each with a server.
-pub fn unset(target: &Target, units: &[Unit], machine: &Machine<'_>) -> Vec<(String, String)> {
+/// Variables that a server refers to and that are not set on this machine.
+pub fn unset(chosen: &Chosen, units: &[Unit], machine: &Machine<'_>) -> Vec<String> {
     let mut found = Vec::new();
-    for chosen in target.servers.iter().filter(|chosen| chosen.enabled) {
-        let Ok(launch) = reach(&chosen.server, units, chosen.unit, machine) else { continue };
+    if let Ok(launch) = reach(&chosen.server, units, chosen.unit, machine) {
         each_text(&launch, |text| {
             let unset = text.variables().filter(|name| (machine.var)(name).is_none());
-            found.extend(unset.map(|name| (name.to_owned(), chosen.name.clone())));
+            found.extend(unset.map(str::to_owned));
         });
     }
     found

@@ -126,7 +126,11 @@ pub fn diff_text(file: &FilePlan) -> String {
         }
     }
     for entry in file.wishes.wishes.iter().flat_map(|wish| &wish.entries) {
-        entry.hidden.iter().for_each(|value| masker.know(value.expose()));
+        for value in entry.hidden.iter() {
+            masker.know(value.expose());
+            // In a block of text its lines stand by themselves.
+            value.expose().lines().for_each(|line| masker.know(line.trim()));
+        }
     }
     let name = file.wishes.path.display();
     let mut out = String::new();

@@ -6,7 +6,7 @@ use super::load::Loaded;
 use super::observe::observe;
 use crate::base::Diagnostic;
 use crate::clients::{self, Client, catalog};
-use crate::desired::{self, Desired, Machine, Target, Unit};
+use crate::desired::{self, Chosen, Desired, Machine, Target, Unit};
 use crate::manifest::model::Scope;
 use crate::plan::{Ledger, Options, Plan, Wishes, clashes, plan_file};
 use crate::secrets::Vault;
@@ -70,7 +70,14 @@ pub fn with_machine<T>(system: &dyn System, units: &[Unit], then: impl FnOnce(&M
     let (home, user, host) = (system.home().unwrap_or_default(), system.user(), system.host());
     let var = |name: &str| system.env(name);
     let vault = Vault::new(system, units);
-    let secret = |name: &str| vault.get(name);
+    let secret = |name: &str| match vault.source(name) {
+        // Who looks at a manifest has not agreed yet to run what is in it.
+        Some((_, source)) if source.command.is_some() => Err(Box::new(Diagnostic::error(
+            "runs-nothing",
+            format!("`{name}` is printed by a program, which is not run to look at a manifest"),
+        ))),
+        _ => vault.get(name),
+    };
     let program = system.own_path().unwrap_or_else(|_| PathBuf::from("mcpkeel"));
     then(&Machine {
         os: system.os(),
@@ -92,7 +99,7 @@ fn wishes_on(
     notes.append(&mut desired.diagnostics);
 
     let mut groups: IndexMap<PathBuf, Wishes> = IndexMap::new();
-    let mut unset: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut used: BTreeMap<&String, &Chosen> = BTreeMap::new();
     let mut failed = desired.failed.clone();
     for target in &desired.targets {
         let place = match place_of(scene.system, target) {
@@ -106,9 +113,9 @@ fn wishes_on(
         let mut said = Vec::new();
         let wish = desired::wish(target, &place, &scene.loaded.units, machine, &mut said);
         if scene.only.is_none_or(|only| target.key == only || target.client.id() == only) {
-            for (variable, server) in desired::unset(target, &scene.loaded.units, machine) {
-                unset.entry(variable).or_default().insert(server);
-            }
+            used.extend(
+                target.servers.iter().filter(|chosen| chosen.enabled).map(|chosen| (&chosen.name, chosen)),
+            );
         }
         notes_on(scene.system, target, &place, &desired, &mut said);
         if scene.only.is_none_or(|only| target.key == only || target.client.id() == only) {
@@ -123,8 +130,17 @@ fn wishes_on(
         });
         group.wishes.push(wish);
     }
+    let mut unset: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for chosen in used.into_values() {
+        for variable in desired::unset(chosen, &scene.loaded.units, machine) {
+            let servers = unset.entry(variable).or_default();
+            let server = format!("`{}`", chosen.name);
+            if !servers.contains(&server) {
+                servers.push(server);
+            }
+        }
+    }
     for (variable, servers) in unset {
-        let servers: Vec<String> = servers.into_iter().map(|server| format!("`{server}`")).collect();
         let message = format!(
             "the variable {variable} is not set here; {} will need it where the clients are started",
             servers.join(", ")

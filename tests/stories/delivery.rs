@@ -117,7 +117,7 @@ fn plan_says_how_and_why_and_what_is_started() {
         "exec: Claude Desktop does not speak streamable HTTP",
         "exec: Claude Desktop cannot hide the tools",
         "`remote` for claude-desktop opens: https://example.com/mcp",
-        "`secret` for claude-desktop starts: a --token •••••• (with T)",
+        "`secret` for claude-desktop starts: a --token •••••• (with T); secrets: s from the file secret.txt",
     ] {
         says(&ran, said);
     }
@@ -206,6 +206,53 @@ fn a_secret_is_written_where_the_block_says_so_and_the_file_is_closed() {
     assert_eq!(steps(&home, &[])[0], "cursor a update");
     apply(&home).exits(0);
     assert_eq!(json_file(&home, CURSOR)["mcpServers"]["a"]["env"]["T"], "another value");
+}
+
+#[test]
+fn the_lines_of_a_long_secret_are_hidden_as_well() {
+    let text = "version: 1\nsecrets: { s: { file: secret.txt } }\nservers:\n  a: { command: a, env: { T: '${secret:s}' } }\nclients:\n";
+    for client in ["goose", "codex", "cursor", "continue", "zed"] {
+        let home = with_secret(&format!("{text}  {client}: {{ servers: [a], secrets: write }}\n"));
+        home.write("secret.txt", "-----BEGIN-----\nplain line one\n  plain line two\n-----END-----\n");
+        for args in [
+            &["plan"][..],
+            &["plan", "--format", "json"],
+            &["plan", "--format", "markdown"],
+            &["apply", "--yes"],
+        ] {
+            let ran = home.run(args).exits(0);
+            assert!(
+                !ran.out.contains("plain line") && !ran.err.contains("plain line"),
+                "{client}: {}",
+                ran.out
+            );
+        }
+    }
+}
+
+#[test]
+fn looking_at_a_manifest_runs_no_program_of_it() {
+    let home = home(
+        "version: 1\nsecrets: { s: { command: [touch, ran] }, t: { command: [sh, -c, 'touch ran; echo x'] } }\nservers:\n  a: { command: a, env: { T: '${secret:s}', U: '${secret:t}' } }\n\
+         clients:\n  cursor: { servers: [a], secrets: write }\n  kiro: { servers: [a] }\n  codex: { servers: [a], secrets: write, delivery: direct }\n",
+    );
+    for args in [
+        &["validate"][..],
+        &["plan"],
+        &["verify"],
+        &["status"],
+        &["diff"],
+        &["doctor"],
+        &["apply", "--yes"],
+        &["secret", "list"],
+        &["secret", "scan"],
+    ] {
+        home.run(args);
+        assert!(!home.exists("ran"), "{args:?}");
+    }
+    assert_eq!(args(&home, CURSOR, "mcpServers", "a")[..2], ["exec", "a"]);
+    says(&home.run(&["plan", "-v"]), "which is not run to look at a manifest");
+    assert!(steps(&home, &[]).contains(&"codex a blocked".to_owned()));
 }
 
 #[test]
