@@ -192,4 +192,73 @@ mod tests {
         let strained = sieve("a", "").strain(read(text)).text;
         assert_eq!(strained, r#"{"id":1,"result":{"tools":[],"tools":[{"name":"a"}]}}"#);
     }
+
+    /// A name as somebody who wants to slip through would write it.
+    fn spelt(name: &'static str) -> impl proptest::strategy::Strategy<Value = String> {
+        use proptest::prelude::*;
+        let letter = |c: char| {
+            prop_oneof![
+                6 => Just(c.to_string()),
+                1 => Just(format!("\\u{:04x}", c as u32)),
+                1 => Just(c.to_uppercase().to_string()),
+                1 => Just(if c == '/' { "\\/".to_owned() } else { c.to_string() }),
+            ]
+        };
+        name.chars().map(letter).collect::<Vec<_>>().prop_map(|letters| letters.concat())
+    }
+
+    /// Members in any order, some of them twice.
+    fn members(of: Vec<(&'static str, Vec<String>)>) -> impl proptest::strategy::Strategy<Value = String> {
+        use proptest::prelude::*;
+        let member = proptest::sample::select(of).prop_flat_map(|(name, values)| {
+            (spelt(name), proptest::sample::select(values))
+                .prop_map(|(name, value)| format!("\"{name}\": {value}"))
+        });
+        proptest::collection::vec(member, 0..5).prop_map(|members| format!("{{{}}}", members.join(",")))
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            failure_persistence: None, ..proptest::prelude::ProptestConfig::with_cases(4000)
+        })]
+
+        /// Servers read JSON in their own ways: the last member counts, or the first, or case does not.
+        #[test]
+        fn nothing_passes_that_any_server_could_take_for_a_call_of_a_hidden_tool(
+            params in members(vec![
+                ("name", vec!["\"read\"".into(), "\"delete_x\"".into(), "\"\\u0064elete_x\"".into(), "[\"delete_x\"]".into()]),
+                ("arguments", vec!["{}".into(), "{\"name\": \"delete_x\"}".into()]),
+            ]),
+            order in proptest::sample::subsequence(vec![0, 1, 2, 3, 4, 5], 0..=6),
+            method in spelt("method"),
+            named in spelt("params"),
+        ) {
+            let parts = [
+                "\"id\": 1".to_owned(),
+                format!("\"{method}\": \"tools/call\""),
+                "\"method\": \"ping\"".to_owned(),
+                format!("\"{named}\": {params}"),
+                "\"params\": {\"name\": \"read\"}".to_owned(),
+                "\"result\": {}".to_owned(),
+            ];
+            let text = format!("{{{}}}", order.iter().map(|at| parts[*at].as_str()).collect::<Vec<_>>().join(", "));
+            let sieve = sieve("", "delete_*");
+            for message in Message::read(&text).into_iter().flatten() {
+                if sieve.judge(&message) != Verdict::Pass {
+                    continue;
+                }
+                let read = Members::of(&message.text).expect("an object");
+                let all = |wanted: &str, members: &Members<'_>| -> Vec<String> {
+                    let same = members.iter().filter(|(name, _)| fold(name) == wanted);
+                    same.map(|(_, value)| value.to_owned()).collect()
+                };
+                let calls = all("method", &read).iter().any(|method| json::text(method).as_deref() == Some("tools/call"));
+                let hidden = all("params", &read).iter().filter_map(|params| {
+                    let params = Members::of(params)?;
+                    all("name", &params).into_iter().find(|name| json::text(name).is_none_or(|name| !sieve.shows(&name)))
+                }).next();
+                proptest::prop_assert!(!(calls && hidden.is_some()), "{} passes", message.text);
+            }
+        }
+    }
 }
