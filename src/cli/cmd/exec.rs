@@ -12,8 +12,9 @@ use crate::system::Program;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "References to secrets and variables are looked up now. A server that is a program takes this process's place,\n\
-so that nothing of mcpkeel remains. A remote server is spoken to over HTTP, and the client over standard input and output."
+    after_help = "References to secrets and variables are looked up now. A server that is a program takes this\n\
+process's place, so that nothing of mcpkeel remains. A remote server is spoken to over HTTP, and\n\
+the client over standard input and output."
 )]
 pub struct Args {
     /// The server, as the manifest names it

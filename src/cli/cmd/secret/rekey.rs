@@ -9,10 +9,10 @@ use crate::secrets::{Source, Vault};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "An age file does not say for which X25519 keys it is, only for how many, so every file is encrypted\n\
-anew, whether the recipients changed or not. All files are opened before the first is written, and all are\n\
-replaced or none. Whoever could read a file before still has what earlier commits hold: when somebody leaves,\n\
-replace the secrets as well."
+    after_help = "An age file does not say for which X25519 keys it is, only for how many, so every file is\n\
+encrypted anew, whether the recipients changed or not. All files are opened before the first is\n\
+written, and all are replaced or none. Whoever could read a file before still has what earlier\n\
+commits hold: when somebody leaves, replace the secrets as well."
 )]
 pub struct Args {
     /// Only these; all that are kept in age files when none is named

@@ -5,9 +5,10 @@ use crate::secrets::{Source, Vault};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The value leaves its store first: the keyring's entry, the age file or the plain file is removed. Of a\n\
-secret that a variable or a command holds only the name in the manifest goes, and so does a value that another\n\
-secret shares. `mcpkeel undo` brings back the manifest and an age file, nothing else."
+    after_help = "The value leaves its store first: the keyring's entry, the age file or the plain file is\n\
+removed. Of a secret that a variable or a command holds only the name in the manifest goes, and\n\
+so does a value that another secret shares. `mcpkeel undo` brings back the manifest and an age\n\
+file, nothing else."
 )]
 pub struct Args {
     /// The secret

@@ -11,12 +11,14 @@ use crate::secrets::Source;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Looks at the manifest with its includes, at every known client's file on this machine and those that the\n\
-manifest names, and at the backups. Writes nothing without --move, and never shows a value.\n\
+    after_help = "Looks at the manifest with its includes, at every known client's file on this machine and those\n\
+that the manifest names, and at the backups. Writes nothing without --move, and never shows a\n\
+value.\n\
 \n\
-With --move, each literal becomes a secret of the manifest, kept in that store: in the manifest where it stands,\n\
-and in clients' files by taking the server over, as `import` does. The clients' files themselves are rewritten\n\
-by the next `mcpkeel apply`. What stood in a file may have been seen by others: replace it where it was issued."
+With --move, each literal becomes a secret of the manifest, kept in that store: in the manifest\n\
+where it stands, and in clients' files by taking the server over, as `import` does. The clients'\n\
+files themselves are rewritten by the next `mcpkeel apply`. What stood in a file may have been\n\
+seen by others: replace it where it was issued."
 )]
 pub struct Args {
     /// Only this client's files

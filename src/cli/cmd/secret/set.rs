@@ -9,12 +9,14 @@ use crate::secrets::{Source, text_of};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The value is asked for without echo, or read from standard input when that is no terminal; one line\n\
-end behind it is dropped. It is never an argument, since arguments show in lists of processes.\n\
+    after_help = "The value is asked for without echo, or read from standard input when that is no terminal; one\n\
+line end behind it is dropped. It is never an argument, since arguments show in lists of\n\
+processes.\n\
 \n\
-It goes where the manifest says. A name that the manifest does not have yet needs --keyring, --age or --file, and\n\
-is added to the manifest. An age file is encrypted for everybody in settings.age.recipients. `mcpkeel undo` takes\n\
-back what changed in the manifest and in age files, never what is in the keyring or in a plain file."
+It goes where the manifest says. A name that the manifest does not have yet needs --keyring,\n\
+--age or --file, and is added to the manifest. An age file is encrypted for everybody in\n\
+settings.age.recipients. `mcpkeel undo` takes back what changed in the manifest and in age\n\
+files, never what is in the keyring or in a plain file."
 )]
 pub struct Args {
     /// The secret, as servers name it: ${secret:NAME}

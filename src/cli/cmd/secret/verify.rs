@@ -8,7 +8,8 @@ use crate::secrets::Vault;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Each value is looked up as a server's start would do it, and not shown. A passphrase of an age\n\
-identity is asked for once, or taken from MCPKEEL_AGE_PASSPHRASE. Exits with 1 when a secret cannot be had."
+identity is asked for once, or taken from MCPKEEL_AGE_PASSPHRASE. Exits with 1 when a secret\n\
+cannot be had."
 )]
 pub struct Args {
     /// Only these
