@@ -194,7 +194,9 @@ fn check_variables(row: &Row, problems: &mut Vec<Diagnostic>) {
     if variables.env.as_ref().is_some_and(|form| !form.contains("NAME")) {
         problems.push(wrong("`variables.env` does not say where the `NAME` stands".to_owned()));
     }
-    for word in variables.fields.iter().chain(&variables.bare) {
+    for word in
+        variables.fields.iter().chain(&variables.bare).chain(&variables.escape_fields).chain(&variables.again)
+    {
         if !Field::WORDS.contains(&word.as_str()) {
             let problem = wrong(format!("`variables` names the unknown field `{word}`"));
             problems.push(problem.hint(format!("use one of {}", Field::WORDS.join(" "))));

@@ -367,6 +367,10 @@ pub struct Variables {
     /// The fields in which `escape` holds; empty: in all that are expanded.
     #[serde(default)]
     pub escape_fields: Vec<String>,
+    /// The fields in which the value of a variable is expanded once more, so that a `$` in it does not
+    /// arrive as it is.
+    #[serde(default)]
+    pub again: Vec<String>,
     /// The fields in which a text that is nothing but the name of a set variable is replaced by its
     /// value. Of the same words as `fields`.
     #[serde(default)]

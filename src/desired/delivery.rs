@@ -128,7 +128,8 @@ impl Delivering<'_> {
             true => self.written(&reached, &mut hidden)?,
             false => (reached, Vec::new()),
         };
-        let rendered = self.render(launch.clone(), true);
+        let mut rendered = self.render(launch.clone(), true);
+        rendered.problems.extend(self.mangled(&launch));
         let leaks = self.leaks(&launch, &rendered, &mut hidden);
         let why = match written.as_slice() {
             [] => "direct".to_owned(),
@@ -145,11 +146,30 @@ impl Delivering<'_> {
             launch = self.through_us(&[]);
         }
         let says_filter = self.says_filter(&launch);
-        let rendered = self.render(launch.clone(), says_filter);
+        let mut rendered = self.render(launch.clone(), says_filter);
+        rendered.problems.extend(self.mangled(&launch));
         let mut hidden = Hidden::default();
         let leaks = self.leaks(&launch, &rendered, &mut hidden);
         let starts = Some(format!("{}{}", started(&reached), self.sources()));
         Ok(Delivered { rendered, why: why.to_owned(), starts, writes: false, leaks, hidden })
+    }
+
+    /// Variables whose values the client would change on the way.
+    fn mangled(&self, launch: &Launch) -> Option<Diagnostic> {
+        let Launch::Stdio { args, env, .. } = launch else { return None };
+        let again = &self.target.client.row().variables.as_ref()?.again;
+        let does = |field: &str| again.iter().any(|word| word == field);
+        let args = args.iter().filter(|_| does("args"));
+        let texts = args.chain(env.iter().map(|(_, text)| text).filter(|_| does("env")));
+        let mut names = texts.flat_map(Text::variables);
+        let name = names.find(|name| (self.machine.var)(name).is_some_and(|value| value.contains('$')))?;
+        let client = self.target.client.name();
+        let message = format!(
+            "the value of {name} holds a `$`, and {client} expands what it put in once more: `{}` gets something else",
+            self.chosen.name
+        );
+        let hint = "keep the value as a secret in the keyring, in an age file or in a file instead";
+        Some(Diagnostic::warning("expanded-again", message).hint(hint))
     }
 
     /// Where the secrets come from that it is given, for a person.

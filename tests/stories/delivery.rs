@@ -209,6 +209,25 @@ fn a_secret_is_written_where_the_block_says_so_and_the_file_is_closed() {
 }
 
 #[test]
+fn a_value_that_a_client_would_expand_again_is_warned_of() {
+    let home = home(
+        "version: 1\nservers:\n  a: { command: a, env: { T: '${env:MY_TOKEN}' } }\nclients:\n  gemini-cli: { servers: [a] }\n  claude-code: { servers: [a] }\n",
+    );
+    let plan = |value: &str| {
+        let output = home.command(&["plan"]).env("MY_TOKEN", value).output().expect("it starts");
+        let ran = Ran::from(output).exits(0);
+        assert!(!ran.err.contains(value) && !ran.out.contains(value));
+        ran.err
+    };
+    let said = plan("pa$sword-x");
+    assert!(
+        said.contains("Gemini CLI expands what it put in once more") && !said.contains("Claude Code expands"),
+        "{said}"
+    );
+    assert!(!plan("password-x").contains("once more"));
+}
+
+#[test]
 fn the_lines_of_a_long_secret_are_hidden_as_well() {
     let text = "version: 1\nsecrets: { s: { file: secret.txt } }\nservers:\n  a: { command: a, env: { T: '${secret:s}' } }\nclients:\n";
     for client in ["goose", "codex", "cursor", "continue", "zed"] {
