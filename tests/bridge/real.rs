@@ -4,6 +4,7 @@ use std::env;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use mcpkeel::base::Secret;
 use mcpkeel::system::Program;
@@ -148,7 +149,14 @@ impl Listening {
     }
 }
 
+/// Below the ports that the system hands out by itself, so that no other test is given it meanwhile.
 fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("bound").port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = std::process::id() % 10_000;
+    let ports = (0..1000).map(|_| {
+        let port = (first + u32::from(NEXT.fetch_add(1, Ordering::Relaxed))) % 20_000;
+        12_000 + u16::try_from(port).expect("small")
+    });
+    let free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports.into_iter().find(free).expect("a free port")
 }
