@@ -58,6 +58,7 @@ fn refuses_to_edit_yaml_with_lone_carriage_returns() {
     for (text, place) in [("~\t\r\r # \r", (1, 3)), ("a: 1\nc: 2\rd: 3\n", (2, 5))] {
         let document = Document::parse(Format::Yaml, text.into()).expect("it can be read");
         faults(document.edit(&put()), place, "carriage return");
+        assert_eq!(document.edit(&[]).expect("nothing to do").bytes, text.as_bytes());
     }
     let document = Document::parse(Format::Yaml, "a: 1\r\n".into()).expect("it can be read");
     assert!(document.edit(&put()).is_ok());
