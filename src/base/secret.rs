@@ -36,11 +36,6 @@ impl Hidden {
         self.0.push(value);
     }
 
-    /// Adds all of another.
-    pub fn add_all(&mut self, other: &Self) {
-        self.0.extend(other.0.iter().map(Secret::copy));
-    }
-
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Secret<String>> {
         self.0.iter()

@@ -190,6 +190,19 @@ impl<'a> Session<'a> {
         Ok(reconcile::write_manifests(&site, command, edits)?)
     }
 
+    /// Goes on only when the user agrees; `unless` says how to go on without a terminal.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] with `refused` when the user does not.
+    pub fn agree(&self, question: &str, refused: &str, unless: &str) -> Result<(), Failure> {
+        let (message, hint) = match self.ask(question) {
+            Some(true) => return Ok(()),
+            Some(false) => (refused, "nothing was changed".to_owned()),
+            None => ("there is no terminal to ask on", format!("{unless}; nothing was changed")),
+        };
+        Err(Failure::Refused { message: message.to_owned(), hint })
+    }
+
     /// Asks a yes-or-no question on the terminal; none when there is no terminal.
     pub fn ask(&self, question: &str) -> Option<bool> {
         use std::io::{BufRead as _, IsTerminal as _, Write as _};

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::pin::{Named, pin, texts};
 use super::text::{Kept, fill};
-use super::{Chosen, Machine, Target, Unit};
+use super::{Chosen, Machine, Target, Unit, source_of};
 use crate::base::mask::{Masker, hide_tokens, is_secret_name, looks_secret};
 use crate::base::{Diagnostic, Fingerprint, Hidden, Pointer, Secret};
 use crate::clients::{Filter, Launch, Part, Place, Rendered, Text, Wanted};
@@ -90,13 +90,7 @@ struct Delivering<'a> {
 impl Delivering<'_> {
     /// Directly where that does what was asked, else through exec.
     fn whatever_works(&self) -> Result<Delivered, Box<Diagnostic>> {
-        let direct = match self.direct() {
-            Ok(direct) => direct,
-            Err(problem) if problem.code == "runs-nothing" => {
-                return self.exec(&format!("exec, although `secrets: write`: {}", problem.message));
-            }
-            Err(problem) => return Err(problem),
-        };
+        let direct = self.direct()?;
         // A text that the client might replace is as good as one that it does.
         let is_wrong = |problem: &&Diagnostic| problem.is_error() || problem.code == "literal-expands";
         let Some(problem) = direct.rendered.problems.iter().find(is_wrong) else { return Ok(direct) };
@@ -108,13 +102,20 @@ impl Delivering<'_> {
         let mut secrets = Vec::new();
         if let (true, Ok(reached)) = (problem.code == "needs-secret", self.reach(Kept::AsVariable)) {
             each_text(&reached, |text| {
-                let new: Vec<&str> =
-                    text.secrets().filter(|name| !secrets.iter().any(|s| s == name)).collect();
+                let is_new = |name: &&str| {
+                    !secrets.iter().any(|known| known == name)
+                        && (!self.target.writes_secrets || self.is_printed(name))
+                };
+                let new: Vec<&str> = text.secrets().filter(is_new).collect();
                 secrets.extend(new.into_iter().map(str::to_owned));
             });
         }
         match secrets.as_slice() {
             [] => problem.message.clone(),
+            names if self.target.writes_secrets => format!(
+                "`{}` is printed by a program, which is not run to look at a manifest",
+                names.join("`, `")
+            ),
             names => format!("needs `{}` at launch", names.join("`, `")),
         }
     }
@@ -177,7 +178,7 @@ impl Delivering<'_> {
         let mut named = Named::default();
         texts(&self.chosen.server).iter().for_each(|text| named.follow(text, self.units));
         let source = |name: &String| {
-            let source = self.units.iter().find_map(|unit| unit.manifest.secrets.get(name))?;
+            let (_, source) = source_of(self.units, name)?;
             let from = match source {
                 SecretSource { keyring: Some(entry), .. } => format!("the keyring's `{entry}`"),
                 SecretSource { age: Some(path), .. } => format!("the age file {path}"),
@@ -242,7 +243,7 @@ impl Delivering<'_> {
         match settings.and_then(|settings| settings.program.as_ref()) {
             Some(program) => program.clone(),
             None if self.target.scope == Scope::Project => "mcpkeel".to_owned(),
-            None => self.machine.program.display().to_string(),
+            None => (self.machine.program)().display().to_string(),
         }
     }
 
@@ -267,15 +268,18 @@ impl Delivering<'_> {
         each_text(reached, |text| text.variables().for_each(&mut add));
         let mut named = Named::default();
         texts(&self.chosen.server).iter().for_each(|text| named.follow(text, self.units));
-        let is_age = |name: &String| {
-            let source = self.units.iter().find_map(|unit| unit.manifest.secrets.get(name));
-            source.is_some_and(|source| source.age.is_some())
-        };
+        let is_age =
+            |name: &String| source_of(self.units, name).is_some_and(|(_, source)| source.age.is_some());
         const IDENTITY: &str = "MCPKEEL_AGE_IDENTITY";
         if named.secrets.keys().any(is_age) && (self.machine.var)(IDENTITY).is_some() {
             add(IDENTITY);
         }
         names
+    }
+
+    /// Whether a program prints it: who looks at a manifest has not agreed yet to run what is in it.
+    fn is_printed(&self, secret: &str) -> bool {
+        source_of(self.units, secret).is_some_and(|(_, source)| source.command.is_some())
     }
 
     /// The launch with the values of secrets in it, and which secrets these are.
@@ -289,7 +293,7 @@ impl Delivering<'_> {
             let mut filled = Text::default();
             for part in text.parts() {
                 match part {
-                    Part::Secret(name) => {
+                    Part::Secret(name) if !self.is_printed(name) => {
                         let value = (self.machine.secret)(name)?;
                         filled.push(Part::Literal(value.expose().clone()));
                         hidden.add(value);

@@ -66,8 +66,8 @@ impl Named {
                     }
                 }
                 Part::Secret(name) => {
-                    let source = units.iter().find_map(|unit| unit.manifest.secrets.get(&name));
-                    self.secrets.insert(name, source.map_or(Value::Null, kept));
+                    let source = super::source_of(units, &name);
+                    self.secrets.insert(name, source.map_or(Value::Null, |(_, source)| kept(source)));
                 }
                 _ => {}
             }

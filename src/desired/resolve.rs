@@ -11,6 +11,11 @@ use crate::manifest::{File, On, model};
 /// Looks a secret of the manifest up by its name.
 pub type LookUp<'a> = dyn Fn(&str) -> Result<Secret<String>, Box<Diagnostic>> + 'a;
 
+/// Where a secret is kept, with the manifest that says so.
+pub fn source_of<'u>(units: &'u [Unit], name: &str) -> Option<(&'u Unit, &'u model::SecretSource)> {
+    units.iter().find_map(|unit| Some((unit, unit.manifest.secrets.get(name)?)))
+}
+
 /// What the manifest may ask about the machine.
 pub struct Machine<'a> {
     /// `linux`, `macos` or `windows`.
@@ -26,7 +31,7 @@ pub struct Machine<'a> {
     /// The values of the manifest's secrets, for clients whose block says `secrets: write`.
     pub secret: &'a LookUp<'a>,
     /// By which path clients start mcpkeel.
-    pub program: &'a Path,
+    pub program: &'a dyn Fn() -> PathBuf,
 }
 
 /// One manifest file that takes part: the main one first, then its includes.
@@ -361,7 +366,7 @@ mod tests {
             home: Path::new("/h"),
             var: &var,
             secret: &|_| Ok(Secret::new(String::new())),
-            program: Path::new("mcpkeel"),
+            program: &|| PathBuf::from("mcpkeel"),
         };
         for (yaml, expected) in [
             ("{os: linux}", true),

@@ -52,9 +52,11 @@ impl Filling<'_> {
                     }
                 }
                 manifest_text::Part::Secret(name) => {
-                    let source = self.units.iter().find_map(|unit| unit.manifest.secrets.get(&name));
+                    let source = super::source_of(self.units, &name);
                     self.text.push(match source {
-                        Some(SecretSource { env: Some(variable), .. }) if self.kept == Kept::AsVariable => {
+                        Some((_, SecretSource { env: Some(variable), .. }))
+                            if self.kept == Kept::AsVariable =>
+                        {
                             Part::Env(variable.clone())
                         }
                         _ => Part::Secret(name),

@@ -62,7 +62,7 @@ pub fn adopt(system: &dyn System, loaded: &Loaded, plan: &Plan, asked: bool) -> 
         ops: loaded.units.iter().map(|_| Vec::new()).collect(),
         done: BTreeSet::new(),
     };
-    survey::with_machine(system, &loaded.units, |machine| {
+    crate::secrets::with_machine(system, &loaded.units, |machine| {
         let desired = desired::resolve(&loaded.units, machine);
         for file in &plan.files {
             for step in file.steps.iter().filter(|step| concerns(step, asked)) {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::observe::observe;
 use super::phrase::{self, Kept, Secrets};
-use super::survey::{is_installed, places, with_machine};
+use super::survey::{is_installed, places};
 use crate::base::{Diagnostic, Pointer, Step};
 use crate::clients::spec::{Confidence, Status};
 use crate::clients::{Client, Found, Place};
@@ -13,6 +13,7 @@ use crate::desired::{self, Machine, Unit};
 use crate::document::{Document, Format, Op};
 use crate::manifest::model::{ClientRef, Scope, Server, Transport};
 use crate::plan::State;
+use crate::secrets::with_machine;
 use crate::system::System;
 
 /// What an import found, and the manifest with it.

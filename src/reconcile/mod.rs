@@ -33,7 +33,7 @@ pub use secrets::{
     KeepError, UsedBy, can_keep, declare_secret, drop_secret, forget_secret, keep_secret, keep_secrets,
     keeps_another, replace_age_files, secret_uses,
 };
-pub use survey::{Scene, is_installed, make_plan, places, with_machine};
+pub use survey::{Scene, is_installed, make_plan, places};
 pub use undo::{RestoreError, Restored, backup, clients_of, restore};
 
 use crate::system::System;

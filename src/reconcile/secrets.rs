@@ -10,14 +10,13 @@ use serde_json::json;
 
 use super::apply::Site;
 use super::edits::{ManifestEdit, Refuse};
-use super::survey::with_machine;
 use super::transaction::{self, Access, After, Change, RunMeta};
 use crate::base::{Diagnostic, Fingerprint, Place, Pointer, Secret};
 use crate::desired::{self, Unit};
 use crate::document::{Document, Format, Op};
 use crate::manifest;
 use crate::secrets::age::{self, Recipients};
-use crate::secrets::{Source, bytes_of, keyring_trouble, text_of, uses};
+use crate::secrets::{Source, bytes_of, keyring_trouble, text_of, uses, with_machine};
 use crate::store::write_file;
 use crate::system::{At, FileError, Kind, System, follow, found, made};
 

@@ -6,10 +6,10 @@ use super::load::Loaded;
 use super::observe::observe;
 use crate::base::Diagnostic;
 use crate::clients::{self, Client, catalog};
-use crate::desired::{self, Chosen, Desired, Machine, Target, Unit};
+use crate::desired::{self, Chosen, Desired, Machine, Target};
 use crate::manifest::model::Scope;
 use crate::plan::{Ledger, Options, Plan, Wishes, clashes, plan_file};
-use crate::secrets::Vault;
+use crate::secrets::with_machine;
 use crate::system::System;
 
 /// Everything a plan is made from, besides the live files.
@@ -63,31 +63,6 @@ pub fn make_plan(scene: &Scene<'_>) -> Plan {
 /// What is wanted of each file, by the file's real path; files that only the ledger knows come last.
 fn wishes(scene: &Scene<'_>, notes: &mut Vec<Diagnostic>) -> (IndexMap<PathBuf, Wishes>, Desired) {
     with_machine(scene.system, &scene.loaded.units, |machine| wishes_on(scene, machine, notes))
-}
-
-/// Hands the machine's facts to a function.
-pub fn with_machine<T>(system: &dyn System, units: &[Unit], then: impl FnOnce(&Machine<'_>) -> T) -> T {
-    let (home, user, host) = (system.home().unwrap_or_default(), system.user(), system.host());
-    let var = |name: &str| system.env(name);
-    let vault = Vault::new(system, units);
-    let secret = |name: &str| match vault.source(name) {
-        // Who looks at a manifest has not agreed yet to run what is in it.
-        Some((_, source)) if source.command.is_some() => Err(Box::new(Diagnostic::error(
-            "runs-nothing",
-            format!("`{name}` is printed by a program, which is not run to look at a manifest"),
-        ))),
-        _ => vault.get(name),
-    };
-    let program = system.own_path().unwrap_or_else(|_| PathBuf::from("mcpkeel"));
-    then(&Machine {
-        os: system.os(),
-        host: &host,
-        user: &user,
-        home: &home,
-        var: &var,
-        secret: &secret,
-        program: &program,
-    })
 }
 
 fn wishes_on(

@@ -15,10 +15,11 @@ mod uses;
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use crate::base::{Diagnostic, Pointer, Secret};
 use crate::clients::{Part, Text};
-use crate::desired::Unit;
+use crate::desired::{self, Machine, Unit};
 use crate::manifest::On;
 use crate::manifest::model::SecretSource;
 use crate::system::{Keyring, KeyringError, System};
@@ -26,6 +27,24 @@ use crate::system::{Keyring, KeyringError, System};
 pub use keyring::trouble as keyring_trouble;
 pub use source::Source;
 pub use uses::{Use, uses};
+
+/// Hands the machine's facts to a function. Nothing is looked up before it is asked for.
+pub fn with_machine<T>(system: &dyn System, units: &[Unit], then: impl FnOnce(&Machine<'_>) -> T) -> T {
+    let (home, user, host) = (system.home().unwrap_or_default(), system.user(), system.host());
+    let var = |name: &str| system.env(name);
+    let vault = Vault::new(system, units);
+    let secret = |name: &str| vault.get(name);
+    let program = || system.own_path().unwrap_or_else(|_| PathBuf::from("mcpkeel"));
+    then(&Machine {
+        os: system.os(),
+        host: &host,
+        user: &user,
+        home: &home,
+        var: &var,
+        secret: &secret,
+        program: &program,
+    })
+}
 
 /// The secrets that a manifest names.
 pub struct Vault<'a> {
@@ -47,7 +66,7 @@ impl<'a> Vault<'a> {
 
     /// Where a secret is kept, with the manifest that says so.
     pub fn source(&self, name: &str) -> Option<(&'a Unit, &'a SecretSource)> {
-        self.units.iter().find_map(|unit| Some((unit, unit.manifest.secrets.get(name)?)))
+        desired::source_of(self.units, name)
     }
 
     /// Where a secret is kept, paths made absolute.

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use super::problem;
 use crate::base::{Diagnostic, mask};
-use crate::desired::{self, Machine, Unit};
+use crate::desired::{self, Unit};
 use crate::manifest::model::SecretSource;
 use crate::system::System;
 
@@ -115,22 +115,9 @@ pub(super) fn absolute(
     unit: usize,
     text: &str,
 ) -> Result<PathBuf, Box<Diagnostic>> {
-    let (home, user, host) = (system.home().unwrap_or_default(), system.user(), system.host());
-    let var = |name: &str| system.env(name);
-    // A path refers to no secret, and starts nobody.
-    let secret = |name: &str| {
-        Err(Box::new(Diagnostic::error("unknown-path", format!("a path cannot need the secret `{name}`"))))
-    };
-    let machine = Machine {
-        os: system.os(),
-        host: &host,
-        user: &user,
-        home: &home,
-        var: &var,
-        secret: &secret,
-        program: Path::new("mcpkeel"),
-    };
-    desired::path(text, units, unit, &machine).map(|path| tidy(&path))
+    super::with_machine(system, units, |machine| {
+        desired::path(text, units, unit, machine).map(|path| tidy(&path))
+    })
 }
 
 /// Without `.` parts: `/work/./x.age`.

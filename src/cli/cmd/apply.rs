@@ -137,16 +137,7 @@ fn confirm(session: &Session<'_>, plan: &Plan, args: &Args) -> Result<(), Failur
     if args.yes || args.plan.is_some() || !plan.has_changes() {
         return Ok(());
     }
-    match session.ask("Apply this plan?") {
-        Some(true) => Ok(()),
-        Some(false) => {
-            Err(Failure::Refused { message: "not applied".into(), hint: "nothing was changed".into() })
-        }
-        None => Err(Failure::Refused {
-            message: "there is no terminal to ask on".into(),
-            hint: "`mcpkeel apply --yes` applies without asking; nothing was changed".into(),
-        }),
-    }
+    session.agree("Apply this plan?", "not applied", "`mcpkeel apply --yes` applies without asking")
 }
 
 fn report(session: &mut Session<'_>, args: &Args, plan: &Plan, applied: &Applied) {

@@ -34,7 +34,7 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         return Err(Failure::Invalid(loaded.diagnostics));
     }
     let units = &loaded.units;
-    let started = reconcile::with_machine(session.system, units, |machine| {
+    let started = crate::secrets::with_machine(session.system, units, |machine| {
         let chosen = choose(args, units, machine)?;
         let filters = args.client.is_some();
         if args.pin.as_ref().is_some_and(|pin| *pin != desired::pin(&chosen, filters, units)) {

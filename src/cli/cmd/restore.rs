@@ -43,21 +43,11 @@ pub fn put_back(
         record.files.iter().map(|file| reconcile::tilde(session.system, &file.path)).collect();
     session.out.say(format!("{command}: {} of {} ({})", record.command, record.at, names.join(", ")));
     if !yes {
-        match session.ask("Put these files back?") {
-            Some(true) => {}
-            Some(false) => {
-                return Err(Failure::Refused {
-                    message: "not done".into(),
-                    hint: "nothing was changed".into(),
-                });
-            }
-            None => {
-                return Err(Failure::Refused {
-                    message: "there is no terminal to ask on".into(),
-                    hint: format!("`mcpkeel {command} --yes` goes ahead; nothing was changed"),
-                });
-            }
-        }
+        session.agree(
+            "Put these files back?",
+            "not done",
+            &format!("`mcpkeel {command} --yes` goes ahead"),
+        )?;
     }
     let (store, lock) = session.lock(command)?;
     let site = reconcile::Site { system: session.system, store: &store, lock: &lock };

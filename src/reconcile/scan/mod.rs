@@ -18,12 +18,13 @@ pub use text::{Containers, Held, Spot, search};
 use super::import::ImportError;
 use super::load::Loaded;
 use super::observe::{follow, observe};
-use super::survey::{place_of, places, with_machine};
+use super::survey::{place_of, places};
 use crate::base::{Fingerprint, Pointer};
 use crate::desired;
 use crate::document::{Document, Format};
 use crate::manifest;
 use crate::plan::State;
+use crate::secrets::with_machine;
 use crate::store::Store;
 use crate::system::System;
 

@@ -82,14 +82,6 @@ fn confirm(session: &Session<'_>, args: &Args, source: Option<&Source>) -> Resul
         Some(source) => format!("`{}` and {}", args.name, super::spoken(session.system, source)),
         None => format!("`{}` from the manifest", args.name),
     };
-    match session.ask(&format!("Remove {what}?")) {
-        Some(true) => Ok(()),
-        Some(false) => {
-            Err(Failure::Refused { message: "not removed".into(), hint: "nothing was changed".into() })
-        }
-        None => Err(Failure::Refused {
-            message: "there is no terminal to ask on".into(),
-            hint: format!("`mcpkeel secret remove {} --yes` goes ahead; nothing was changed", args.name),
-        }),
-    }
+    let unless = format!("`mcpkeel secret remove {} --yes` goes ahead", args.name);
+    session.agree(&format!("Remove {what}?"), "not removed", &unless)
 }

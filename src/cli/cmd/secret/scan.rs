@@ -272,23 +272,8 @@ fn move_all(
         for line in &moving.lines {
             session.out.complain(line);
         }
-        match session.ask(&question) {
-            Some(true) => {}
-            Some(false) => {
-                return Err(Failure::Refused {
-                    message: "not moved".into(),
-                    hint: "nothing was changed".into(),
-                });
-            }
-            None => {
-                return Err(Failure::Refused {
-                    message: "there is no terminal to ask on".into(),
-                    hint:
-                        "`mcpkeel secret scan --move STORE --yes` moves without asking; nothing was changed"
-                            .into(),
-                });
-            }
-        }
+        let unless = "`mcpkeel secret scan --move STORE --yes` moves without asking";
+        session.agree(&question, "not moved", unless)?;
     }
     let files: Vec<String> =
         moving.edits.iter().map(|edit| reconcile::shown(session.system, &edit.path)).collect();
