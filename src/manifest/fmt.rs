@@ -20,6 +20,15 @@ pub fn format(text: &str) -> Result<String, Box<Diagnostic>> {
         let message = format!("Cannot be formatted: {}", problem.message);
         return Err(Box::new(Diagnostic::error(problem.code, message).at(place)));
     }
+    let risky = || {
+        let message = "This file cannot be formatted without a risk to what it says.";
+        let hint = "it is left as it is; nothing else is wrong with it";
+        Box::new(Diagnostic::warning("not-formatted", message).hint(hint))
+    };
+    // The parser ends a line at a lone carriage return, and nobody else does.
+    if text.replace("\r\n", "\n").contains('\r') {
+        return Err(risky());
+    }
     let formatted = once(text);
     if formatted == text {
         return Ok(formatted);
@@ -28,11 +37,7 @@ pub fn format(text: &str) -> Result<String, Box<Diagnostic>> {
     if same && once(&formatted) == formatted {
         return Ok(formatted);
     }
-    let message = "This file cannot be formatted without a risk to what it says.";
-    Err(Box::new(
-        Diagnostic::warning("not-formatted", message)
-            .hint("it is left as it is; nothing else is wrong with it"),
-    ))
+    Err(risky())
 }
 
 fn once(text: &str) -> String {

@@ -113,6 +113,13 @@ fn layouts() -> impl Strategy<Value = String> {
     })
 }
 
+#[test]
+fn a_lone_carriage_return_is_left_alone() {
+    for text in ["\r!\r>\r", "version: 1\rservers: {}\n"] {
+        assert!(format(text).is_err(), "{text:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
     #[test]
