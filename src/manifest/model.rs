@@ -23,6 +23,9 @@ pub struct Manifest {
     #[serde(default)]
     #[schemars(example = ["team/*.yaml"])]
     pub include: Vec<String>,
+    /// A repository that holds the manifest; this file then only says what is special to this machine.
+    #[serde(default)]
+    pub source: Option<ManifestSource>,
     /// Texts for `${var:NAME}`. Built in are `${home}`, `${manifest_dir}`, `${host}`, `${os}` and `${user}`.
     #[serde(default)]
     #[schemars(with = "IndexMap<String, Scalar>")]
@@ -51,6 +54,42 @@ pub struct Manifest {
     /// Choices that hold for everything.
     #[serde(default)]
     pub settings: Settings,
+}
+
+/// A repository that holds the manifest. Its revisions are fetched by `mcpkeel watch`, fast-forward
+/// only; when one cannot be used, the last good one stays.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ManifestSource {
+    /// A URL (`https://`, `ssh://`, `git@host:path`, `file://`) or a path.
+    #[schemars(example = &"https://github.com/me/dotfiles")]
+    pub git: String,
+    /// The branch. Left out: the one that the repository calls its default.
+    #[serde(default)]
+    pub branch: Option<String>,
+    /// The manifest inside the repository. Left out: `mcp.yaml`.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// How often it is fetched (`5m`, the shortest is `10s`). Left out: `5m`.
+    #[serde(default)]
+    pub interval: Option<String>,
+    /// Whose signature every revision that is applied must have. Left out: none is asked for, and
+    /// changes of what is run wait for you (`settings.approve`).
+    #[serde(default)]
+    pub verify: Option<Verify>,
+}
+
+/// Whose signature a revision must have. Exactly one of the members.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
+pub struct Verify {
+    /// A file of OpenSSH's `allowed_signers` format, relative to this manifest.
+    #[serde(default)]
+    pub ssh: Option<String>,
+    /// An OpenPGP keyring (`gpg --export`, binary), relative to this manifest.
+    #[serde(default)]
+    pub pgp: Option<String>,
 }
 
 /// Where one secret is kept. Exactly one of the members.
@@ -551,6 +590,77 @@ pub struct Settings {
     #[serde(default)]
     #[schemars(example = &"mcpkeel")]
     pub program: Option<String>,
+    /// Whether `mcpkeel watch` waits for you before it applies what changes a command, an address or
+    /// the name of a variable. Left out: `auto`, or `manual` for a `source` without `verify`.
+    #[serde(default)]
+    pub approve: Option<Approve>,
+    /// How `mcpkeel watch` works.
+    #[serde(default)]
+    pub watch: Option<Watch>,
+    /// Who is told when a client's condition changes.
+    #[serde(default)]
+    pub notify: Vec<Notify>,
+}
+
+/// Whether `mcpkeel watch` waits for you.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Approve {
+    /// It applies whatever the manifest says.
+    Auto,
+    /// What changes a command, an address or the name of a variable waits for `mcpkeel apply` or
+    /// `mcpkeel approve`.
+    Manual,
+}
+
+/// How `mcpkeel watch` works.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Watch {
+    /// How long files must be quiet before they are looked at. Left out: `30ms`.
+    #[serde(default)]
+    pub debounce: Option<String>,
+    /// The longest wait for files that are never quiet. Left out: `500ms`.
+    #[serde(default)]
+    pub max_wait: Option<String>,
+    /// How often everything is looked at, whatever was noticed. Left out: `10m`.
+    #[serde(default)]
+    pub interval: Option<String>,
+}
+
+/// Who is told. Exactly one of `webhook`, `command` and `desktop`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Notify {
+    /// An address that the event is posted to as JSON, signed as Standard Webhooks says.
+    #[serde(default)]
+    pub webhook: Option<String>,
+    /// The key that signs what is posted.
+    #[serde(default)]
+    #[schemars(example = &"${secret:hook-key}")]
+    pub key: Option<String>,
+    /// A program and its arguments; the event comes on its standard input. No shell is involved.
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<Scalar>>", length(min = 1))]
+    pub command: Option<Vec<String>>,
+    /// `true`: a notification on the desktop.
+    #[serde(default)]
+    pub desktop: bool,
+    /// Which conditions are told. Left out: all of them.
+    #[serde(default)]
+    pub on: Vec<NotifyOn>,
+}
+
+/// A condition that one may be told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NotifyOn {
+    /// In step again.
+    Ready,
+    /// It cannot go on without you.
+    Stalled,
+    /// Another program keeps writing over our entries.
+    Contended,
 }
 
 /// Copies of files from before a change.

@@ -14,6 +14,7 @@ use crate::base::Diagnostic;
 pub const TEXTS: &[&[&str]] = &[
     &["vars", "*"],
     &["secrets", "*", "command", "*"],
+    &["settings", "notify", "*", "command", "*"],
     &["servers", "*", "args", "*"],
     &["servers", "*", "env", "*"],
     &["servers", "*", "headers", "*"],
@@ -86,6 +87,16 @@ fn fits(manifest: &Manifest) -> bool {
         && manifest.servers.iter().all(|(name, server)| {
             is_name(name) && server.source.as_ref().is_none_or(|source| !source.run.is_empty())
         })
+        && manifest
+            .source
+            .as_ref()
+            .and_then(|source| source.verify.as_ref())
+            .is_none_or(|verify| verify.ssh.is_some() != verify.pgp.is_some())
+        && manifest
+            .settings
+            .notify
+            .iter()
+            .all(|notify| notify.command.as_ref().is_none_or(|command| !command.is_empty()))
 }
 
 /// `^[A-Za-z0-9][A-Za-z0-9_-]*$`, at most 64 characters.

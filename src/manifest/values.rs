@@ -121,6 +121,80 @@ pub fn url(text: &str) -> Result<Url<'_>, &'static str> {
     Ok(Url { is_tls, host: name, has_login: login.is_some() })
 }
 
+/// Where a repository is: by which way it is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Repository {
+    /// `https://..`, or `http://` to this machine.
+    Http(String),
+    /// `ssh://[user@]host[:port]/path` or `user@host:path`, as git takes it.
+    Ssh(String),
+    /// A directory, `~/` in front or absolute or relative to the manifest.
+    Path(String),
+}
+
+/// A repository as git would understand it; else what is wrong and what to write.
+///
+/// Transports that run a program of the address's choice (`ext::`) and unencrypted ones are refused.
+pub fn repository(text: &str) -> Result<Repository, (&'static str, &'static str)> {
+    let hint = "write it like `https://host/me/dotfiles`, `git@host:me/dotfiles` or `~/src/dotfiles`";
+    if text.is_empty() || text.starts_with('-') || text.chars().any(char::is_control) {
+        return Err(("This is no repository.", hint));
+    }
+    if text.contains("::") {
+        return Err(("Transports that run another program are not used.", hint));
+    }
+    match text.split_once("://") {
+        Some(("https" | "http", _)) => {
+            let url = url(text).map_err(|_| ("This is no address of a repository.", hint))?;
+            if url.has_login {
+                return Err((
+                    "A login stands in the address.",
+                    "let git's credential helper keep it, or use ssh",
+                ));
+            }
+            match url.is_tls || is_loopback(url.host) {
+                true => Ok(Repository::Http(text.to_owned())),
+                false => {
+                    Err(("An unencrypted address can be changed by everybody on the way.", "use `https://`"))
+                }
+            }
+        }
+        Some(("ssh" | "git+ssh", rest)) => {
+            let host = rest.split('/').next().unwrap_or_default();
+            let host = host.rsplit('@').next().unwrap_or_default();
+            match host.is_empty() || host.starts_with('-') || rest.starts_with('-') {
+                true => Err(("This is no address of a repository.", hint)),
+                false => Ok(Repository::Ssh(text.to_owned())),
+            }
+        }
+        Some(("file", path)) if path.starts_with('/') => Ok(Repository::Path(path.to_owned())),
+        Some(_) => Err(("This is no way to a repository that is used here.", hint)),
+        None => match text.split_once(':') {
+            // `C:\dotfiles` is a path; `host:path` is ssh, as git has it.
+            Some((host, path)) if host.len() > 1 && !host.contains(['/', '\\']) => {
+                match path.is_empty() || path.starts_with('-') {
+                    true => Err(("This is no address of a repository.", hint)),
+                    false => Ok(Repository::Ssh(text.to_owned())),
+                }
+            }
+            _ => Ok(Repository::Path(text.to_owned())),
+        },
+    }
+}
+
+/// Whether git takes this as a branch's name (the rules of `git check-ref-format` that matter here).
+pub fn is_branch(name: &str) -> bool {
+    let is_bad = |c: char| c.is_control() || " ~^:?*[\\".contains(c);
+    !name.is_empty()
+        && !name.starts_with(['-', '/'])
+        && !name.ends_with(['/', '.'])
+        && !name.starts_with("refs/")
+        && name != "@"
+        && !name.contains(is_bad)
+        && !["..", "//", "@{"].iter().any(|part| name.contains(part))
+        && name.split('/').all(|step| !step.starts_with('.') && !step.ends_with(".lock"))
+}
+
 /// Whether a host is this machine.
 pub fn is_loopback(host: &str) -> bool {
     host == "localhost"
@@ -151,6 +225,37 @@ mod tests {
         assert!(
             listen("3847").is_none() && listen("localhost").is_none() && listen("1.2.3.4:70000").is_none()
         );
+    }
+
+    #[test]
+    fn knows_the_ways_to_a_repository() {
+        let way = |text: &str| repository(text).map_err(|(message, _)| message);
+        assert_eq!(way("https://h/me/d"), Ok(Repository::Http("https://h/me/d".into())));
+        assert_eq!(way("file:///srv/d.git"), Ok(Repository::Path("/srv/d.git".into())));
+        assert_eq!(way("~/src/d"), Ok(Repository::Path("~/src/d".into())));
+        assert_eq!(way("git@h:me/d"), Ok(Repository::Ssh("git@h:me/d".into())));
+        assert_eq!(way("ssh://git@h:22/me/d"), Ok(Repository::Ssh("ssh://git@h:22/me/d".into())));
+        assert!(matches!(way("C:\\dotfiles"), Ok(Repository::Path(_))));
+        assert!(matches!(way("http://127.0.0.1:1/d"), Ok(Repository::Http(_))));
+        for wrong in [
+            "",
+            "-x",
+            "http://h/d",
+            "https://me:pw@h/d",
+            "ext::sh -c x",
+            "git://h/d",
+            "ssh://-oProxyCommand=x/d",
+            "host:-x",
+            "file://h/d",
+            "a\nb",
+        ] {
+            assert!(way(wrong).is_err(), "{wrong}");
+        }
+        assert!(is_branch("main") && is_branch("feature/x-1"));
+        for wrong in ["", "-x", "a..b", "a b", "refs/heads/x", "x.lock", "/x", "x/", "a//b", ".x", "@", "x~1"]
+        {
+            assert!(!is_branch(wrong), "{wrong}");
+        }
     }
 
     #[test]

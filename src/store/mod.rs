@@ -7,6 +7,7 @@
 //! journal/ID.jsonl    a run that is under way, or was cut off
 //! backups/ID.json     what a run replaced; contents in backups/objects/FINGERPRINT
 //! history.jsonl       one line per run
+//! events.jsonl        one line for everything that `watch` noticed or did, bounded
 //! ```
 //!
 //! Invariant: directories are 0700 and files 0600; a file here is replaced whole or appended to, so
@@ -14,6 +15,7 @@
 //! user's own files. Only [`Store::lock`] creates the directory: looking needs no state at all.
 
 mod backups;
+mod events;
 mod files;
 mod history;
 mod journal;
@@ -23,11 +25,12 @@ mod time;
 use std::path::{Path, PathBuf};
 
 pub use backups::{BackedUp, Backup, Before, Saved};
+pub use events::{Event, Kind as EventKind, Stand, events_of};
 pub use files::{json_text, load_json, save_json, write_file};
 pub use history::{Entry, Result as RunResult};
 pub use journal::{Commit, Dirs, Header, Journal, JournalFile, Line, Round, StateFile};
 pub use lock::{Holder, LockError, StateLock};
-pub use time::{from_rfc3339, rfc3339};
+pub use time::{from_rfc3339, rfc3339, rfc3339_millis};
 
 use crate::system::{At, FileError, System, found};
 

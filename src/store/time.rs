@@ -6,10 +6,22 @@ pub fn rfc3339(time: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
-/// The time that [`rfc3339`] wrote.
+/// A time as `2026-11-21T01:02:03.456Z`.
+pub fn rfc3339_millis(time: SystemTime) -> String {
+    let millis = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().subsec_millis();
+    let whole = rfc3339(time);
+    format!("{}.{millis:03}Z", whole.trim_end_matches('Z'))
+}
+
+/// The time that [`rfc3339`] wrote, or [`rfc3339_millis`].
 pub fn from_rfc3339(text: &str) -> Option<SystemTime> {
     let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<u64>().ok();
-    if text.len() != 20 || !text.ends_with('Z') {
+    let millis = match text.len() {
+        20 => 0,
+        24 if text.get(19..20) == Some(".") => number(20..23)?,
+        _ => return None,
+    };
+    if !text.ends_with('Z') {
         return None;
     }
     let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
@@ -22,7 +34,7 @@ pub fn from_rfc3339(text: &str) -> Option<SystemTime> {
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day.checked_sub(1)?;
     let day_of_era = (year % 400) * 365 + (year % 400) / 4 - (year % 400) / 100 + day_of_year;
     let days = (year / 400 * 146_097 + day_of_era).checked_sub(719_468)?;
-    Some(SystemTime::UNIX_EPOCH + Duration::from_secs(days * 86_400 + seconds))
+    Some(SystemTime::UNIX_EPOCH + Duration::from_millis((days * 86_400 + seconds) * 1000 + millis))
 }
 
 /// A name for what happened then: `20261121T010203Z-4f2a`, the last part being the fraction of the
@@ -73,6 +85,9 @@ mod tests {
             assert_eq!(rfc3339(time), text);
             assert_eq!(from_rfc3339(text), Some(time));
         }
+        let time = SystemTime::UNIX_EPOCH + Duration::from_millis(951_827_696_042);
+        assert_eq!(rfc3339_millis(time), "2000-02-29T12:34:56.042Z");
+        assert_eq!(from_rfc3339("2000-02-29T12:34:56.042Z"), Some(time));
         assert_eq!(from_rfc3339("2026-13-01T00:00:00Z"), None);
         assert_eq!(from_rfc3339("soon"), None);
     }

@@ -11,6 +11,7 @@ use crate::support::repo;
 const FULL: &str = r##"
 version: 1
 include: [team/*.yaml]
+source: { git: "https://x.dev/me/dotfiles", branch: main, path: ai/mcp.yaml, interval: 5m, verify: { ssh: allowed_signers } }
 vars: { projects: "${home}/src", port: 8080 }
 secrets:
   a: { keyring: a }
@@ -59,7 +60,7 @@ policies:
   - { name: no deletes, scope: global, resourceType: tool, pattern: "*delete*", action: deny, priority: 100, enabled: true }
 gateway: { listen: "127.0.0.1:3847", names: prefix, rate_limit: 100/min, autostart: true }
 supervisor: { health_check: { enabled: true, interval: 30s, timeout: 5s }, restart: { backoff: 1s..60s, give_up_after: 10 } }
-settings: { drift: repair, unmanaged: keep, delivery: auto, backups: { keep: 50 }, age: { recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p], identity: ~/.age } }
+settings: { drift: repair, unmanaged: keep, delivery: auto, backups: { keep: 50 }, age: { recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p], identity: ~/.age }, program: mcpkeel, approve: manual, watch: { debounce: 30ms, max_wait: 1s, interval: 10m }, notify: [{ webhook: "https://x.dev/hook", key: "${secret:a}", on: [stalled] }, { command: [tell, 1], desktop: false }] }
 "##;
 
 /// Both verdicts on a manifest in JSON: accepted by the typed path, accepted by the schema.

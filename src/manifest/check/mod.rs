@@ -10,6 +10,7 @@ mod names;
 mod references;
 mod servers;
 mod settings;
+mod watching;
 
 use std::collections::HashSet;
 
@@ -40,6 +41,7 @@ pub fn check(files: &[Parsed], clients: &[&str]) -> Vec<Diagnostic> {
         section.clients(&mut used);
         section.policies();
         section.settings();
+        section.watching();
         found.append(&mut section.found);
     }
     if names.complete && files.iter().all(|parsed| parsed.manifest.is_some()) {

@@ -163,6 +163,12 @@ fn texts(manifest: &Manifest) -> Vec<(String, &str)> {
             all.extend(text.as_deref().map(|text| (pointer(&["secrets", name, field]), text)));
         }
     }
+    for (index, notify) in manifest.settings.notify.iter().enumerate() {
+        for (field, text) in [("webhook", &notify.webhook), ("key", &notify.key)] {
+            let at = || pointer(&["settings", "notify", &index.to_string(), field]);
+            all.extend(text.as_deref().map(|text| (at(), text)));
+        }
+    }
     all
 }
 

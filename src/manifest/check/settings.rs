@@ -129,7 +129,7 @@ impl Section<'_> {
         }
     }
 
-    fn text(
+    pub(super) fn text(
         &mut self,
         at: &str,
         text: &Option<String>,
