@@ -23,4 +23,6 @@ pub mod secrets;
 pub mod store;
 pub mod reconcile;
 pub mod bridge;
+pub mod watch;
+pub mod daemon;
 pub mod cli;

@@ -70,6 +70,14 @@ pub enum Command {
     Diff(cmd::diff::Args),
     /// Write what is live into the manifest
     Adopt(cmd::adopt::Args),
+    /// Stay, and keep every client's file in step with the manifest
+    Watch(cmd::watch::Args),
+    /// Have `watch` leave a client alone for a while
+    Suspend(cmd::suspend::Args),
+    /// Have `watch` go on with a client
+    Resume(cmd::suspend::ResumeArgs),
+    /// Let `watch` apply a revision that changes what is run
+    Approve(cmd::approve::Args),
     /// List what was done
     History(cmd::history::Args),
     /// Take the last apply back

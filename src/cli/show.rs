@@ -132,6 +132,7 @@ pub fn counts(counts: Counts) -> String {
         (counts.record, "to adopt as ours"),
         (counts.drift, "drifted and left"),
         (counts.refused, "refused"),
+        (counts.held, "held"),
         (counts.in_sync, "in sync"),
         (counts.foreign, "not ours"),
     ];
@@ -251,6 +252,7 @@ fn step_json(step: &Step) -> Value {
         "will": step.will.to_string(),
         "why": step.why,
         "leak": step.leak,
+        "unapproved": step.unapproved,
         "starts": step.starts,
         "problem": step.problem,
     })

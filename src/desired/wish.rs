@@ -55,6 +55,9 @@ pub struct Entry {
     pub against: IndexMap<Pointer, Value>,
     /// Fields of the entry that mean the same when the document leaves them out.
     pub implied: Vec<Pointer>,
+    /// A digest of everything that decides what is started or opened, what it is given and which of its
+    /// tools may be seen: what a person approves.
+    pub pin: String,
     /// Whether the entry outlives its block in the manifest.
     pub protect: bool,
     /// Why it cannot be written; the live entry is then left as it is.
@@ -115,6 +118,7 @@ fn entry(
         empty: Vec::new(),
         against: IndexMap::new(),
         implied: Vec::new(),
+        pin: super::pin(chosen, true, units),
         protect: chosen.server.protect,
         blocked: None,
         omitted: false,

@@ -134,8 +134,12 @@ impl<'a> Changes<'a> {
             leaked: leaked(entry, live),
             entry: &entry.at,
         };
-        let mut after =
-            EntryRecord { at: entry.at.clone(), protect: entry.protect, ..EntryRecord::default() };
+        let mut after = EntryRecord {
+            at: entry.at.clone(),
+            pin: Some(entry.pin.clone()),
+            protect: entry.protect,
+            ..EntryRecord::default()
+        };
         let entry_is_there = live.entry.is_some();
         let mut known = 0;
         for (field, value) in desired(entry) {
@@ -248,6 +252,7 @@ impl<'a> Changes<'a> {
                 "an entry of this name is already there and is not ours; it differs in {}",
                 self.names(&self.pending)
             ),
+            Action::Held => "changes what is run; waits for `mcpkeel apply` or `mcpkeel approve`".to_owned(),
             Action::Remove if entry.omitted => {
                 "switched off; this client has no switch, so its entry is taken out".to_owned()
             }
@@ -307,7 +312,7 @@ pub(super) fn columns(action: Action, facts: Facts) -> (char, char) {
         Action::Create | Action::Restore => 'A',
         Action::Update | Action::Repair | Action::UpdateDrift => 'M',
         Action::Remove | Action::RemoveForeign => 'D',
-        Action::Conflict | Action::Blocked => '!',
+        Action::Conflict | Action::Blocked | Action::Held => '!',
         _ => ' ',
     };
     (since, will)

@@ -70,6 +70,8 @@ pub enum Action {
     Foreign,
     /// It cannot be written; nothing happens to it.
     Blocked,
+    /// It would change what is run, and waits for a person.
+    Held,
     /// Nothing wanted, nothing there.
     Nothing,
 }
@@ -118,6 +120,7 @@ impl Action {
             Protected => "protected",
             Foreign => "not ours",
             Blocked => "blocked",
+            Held => "held",
             Nothing => "",
         }
     }

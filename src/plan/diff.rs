@@ -103,6 +103,7 @@ fn refuse(
             will: '!',
             why: problem.message.clone(),
             leak: false,
+            unapproved: false,
             starts: None,
             problem: None,
         })
@@ -119,6 +120,12 @@ fn refuse(
         refused: Some(problem),
         record: record.cloned(),
     }
+}
+
+/// Whether nobody has agreed yet to what the entry starts or opens: what stands in the books came
+/// about by an apply, or by what an approval let through.
+fn is_unapproved(entry: &Entry, known: Option<&EntryRecord>) -> bool {
+    known.is_none_or(|record| record.pin.as_ref() != Some(&entry.pin))
 }
 
 /// Whether the value of a secret stands in the file once this is done.
@@ -188,8 +195,7 @@ impl<'a> Planner<'a> {
             if !entry.omitted {
                 known.insert(&entry.at);
             }
-            let recorded = owned.entries.get(&entry.server).filter(|record| record.at == entry.at);
-            if let Some(record) = self.step(wish, entry, recorded, all) {
+            if let Some(record) = self.step(wish, entry, owned.entries.get(&entry.server), all) {
                 kept.insert(entry.server.clone(), record);
             }
         }
@@ -201,8 +207,8 @@ impl<'a> Planner<'a> {
             match wish.entries.iter().find(|entry| entry.server == *server) {
                 Some(entry) if entry.at == record.at => continue,
                 // What cannot be written now stood elsewhere when it could: it stays there.
-                Some(entry) if entry.blocked.is_some() => {
-                    kept.insert(server.clone(), record.clone());
+                Some(entry) if entry.blocked.is_some() || self.holds(entry, Some(record)) => {
+                    kept.entry(server.clone()).or_insert_with(|| record.clone());
                     continue;
                 }
                 // An entry that moves to another container is not pruned.
@@ -230,9 +236,10 @@ impl<'a> Planner<'a> {
         &mut self,
         wish: &Wish,
         entry: &Entry,
-        recorded: Option<&EntryRecord>,
+        known: Option<&EntryRecord>,
         all: &Wishes,
     ) -> Option<EntryRecord> {
+        let recorded = known.filter(|record| record.at == entry.at);
         if let Some(problem) = &entry.blocked {
             let (since, will, why) = ('?', '!', problem.message.clone());
             self.push(wish, &entry.server, Action::Blocked, since, will, why, Some(problem.clone()));
@@ -256,7 +263,11 @@ impl<'a> Planner<'a> {
         // A leak is taken out whatever happens to other drift, and never goes into the manifest.
         let is_leak = !changes.leaked.is_empty();
         let drift = if is_leak { Drift::Repair } else { wish.drift };
-        let action = decide(facts, drift, wish.unmanaged, self.options.adopt);
+        let decided = decide(facts, drift, wish.unmanaged, self.options.adopt);
+        // In books of before there were pins, what stands there was agreed to all the same.
+        let is_plain_repair = facts.recorded_is_desired && known.is_some_and(|record| record.pin.is_none());
+        let unapproved = decided.writes() && is_unapproved(entry, known) && !is_plain_repair;
+        let action = if unapproved && self.options.hold { Action::Held } else { decided };
         let spares_drift = drift != Drift::Repair && action == Action::UpdateDrift;
         let why = changes.why(action, entry, facts);
         let (since, will) = columns(action, facts);
@@ -264,6 +275,7 @@ impl<'a> Planner<'a> {
             self.push(wish, &entry.server, action, since, will, why, None);
             if let Some(step) = self.steps.last_mut() {
                 step.leak = is_leak;
+                step.unapproved = unapproved;
                 step.starts.clone_from(&entry.starts);
             }
         }
@@ -300,7 +312,7 @@ impl<'a> Planner<'a> {
                 Some(after)
             }
             Action::Keep | Action::Record => Some(after),
-            Action::Report | Action::Adopt | Action::Conflict => recorded.cloned(),
+            Action::Report | Action::Adopt | Action::Conflict | Action::Held => recorded.cloned(),
             Action::Remove => {
                 if let Some(record) = recorded {
                     self.drop_entry(record, &live);
@@ -309,6 +321,11 @@ impl<'a> Planner<'a> {
             }
             _ => None,
         }
+    }
+
+    /// Whether an entry waits for a person, and so what we wrote for it earlier stays.
+    fn holds(&self, entry: &Entry, known: Option<&EntryRecord>) -> bool {
+        self.options.hold && !entry.omitted && is_unapproved(entry, known)
     }
 
     /// Decides on one entry that only the ledger knows.
@@ -465,6 +482,7 @@ impl<'a> Planner<'a> {
             will,
             why,
             leak: false,
+            unapproved: false,
             starts: None,
             problem,
         });

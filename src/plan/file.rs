@@ -51,6 +51,9 @@ pub struct Options {
     pub adopt: bool,
     /// Nothing may be pruned: the manifest names no client at all.
     pub never_prune: bool,
+    /// What changes what is run waits for a person.
+    #[serde(default)]
+    pub hold: bool,
 }
 
 /// What would be done to one file.
@@ -115,6 +118,9 @@ pub struct Step {
     /// Whether the value of a secret stands in the live file in place of a reference to it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub leak: bool,
+    /// Whether it changes what is started or opened, what that is given or which of its tools may be seen.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unapproved: bool,
     /// What `mcpkeel exec` starts or opens for this entry, with its references.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starts: Option<String>,

@@ -53,6 +53,9 @@ pub struct EntryRecord {
     /// The same for values elsewhere in the file, by their place in the document.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sides: BTreeMap<Pointer, Fingerprint>,
+    /// What it starts or opens, as a digest ([`crate::desired::pin`]); none in books of before there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<String>,
     /// Whether it outlives its block in the manifest.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub protect: bool,

@@ -39,10 +39,17 @@ pub struct Counts {
     pub drift: usize,
     /// Conflicts and entries that cannot be written.
     pub refused: usize,
+    /// Changes of what is run that wait for a person.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub held: usize,
     /// Entries in step.
     pub in_sync: usize,
     /// Servers of other people.
     pub foreign: usize,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Plan {
@@ -63,6 +70,7 @@ impl Plan {
                 Action::Record => &mut counts.record,
                 Action::Report | Action::Adopt => &mut counts.drift,
                 Action::Conflict | Action::Blocked => &mut counts.refused,
+                Action::Held => &mut counts.held,
                 Action::Keep | Action::Protected => &mut counts.in_sync,
                 Action::Foreign => &mut counts.foreign,
                 Action::Forget | Action::Nothing => continue,
@@ -94,7 +102,9 @@ impl Plan {
         !self.has_changes()
             && !self.has_failed_blocks()
             && self.files.iter().all(|file| file.refused.is_none())
-            && !self.steps().any(|step| step.action.is_refused() || step.action == Action::Report)
+            && !self
+                .steps()
+                .any(|step| step.action.is_refused() || matches!(step.action, Action::Report | Action::Held))
     }
 }
 

@@ -33,6 +33,22 @@ pub struct FileReport {
     pub failed: bool,
     /// The clients whose file it is.
     pub clients: Vec<String>,
+    /// What is there now; none if there is no file.
+    #[serde(skip)]
+    pub after: Option<Fingerprint>,
+    /// Whether it failed because another program would not stop writing.
+    #[serde(skip)]
+    pub contended: bool,
+}
+
+/// How a plan is carried out.
+pub struct Manner<'a> {
+    /// What was asked for, for the history: `apply`, `watch`.
+    pub command: &'a str,
+    /// The manifest's revision, where it has one.
+    pub revision: Option<String>,
+    /// Whether a file that cannot be changed leaves the others changed.
+    pub keep_going: bool,
 }
 
 /// Everything that carrying out a plan needs besides the plan.
@@ -45,7 +61,7 @@ pub struct Site<'a> {
     pub lock: &'a StateLock,
 }
 
-/// Carries a plan out: all of its files, or none (unless `keep_going`).
+/// Carries a plan out: all of its files, or none (unless [`Manner::keep_going`]).
 ///
 /// # Errors
 /// When a file could not be changed; then every file is as it was, and the failure says so.
@@ -55,7 +71,7 @@ pub fn apply(
     ledger: &Ledger,
     key: &[u8; 32],
     options: Options,
-    keep_going: bool,
+    manner: Manner<'_>,
 ) -> Result<Applied, Box<transaction::Failure>> {
     let writing: Vec<&FilePlan> = plan.files.iter().filter(|file| file.writes()).collect();
     let mut replan = Replan {
@@ -69,7 +85,8 @@ pub fn apply(
     if changes.is_empty() && ledger_after(plan, &replan, ledger, &[]) == *ledger {
         return Ok(Applied::default());
     }
-    let meta = RunMeta { command: "apply".to_owned(), summary: summary(plan), revision: None, keep_going };
+    let Manner { command, revision, keep_going } = manner;
+    let meta = RunMeta { command: command.to_owned(), summary: summary(plan), revision, keep_going };
     // `commit` reads what `rework` wrote, one after the other.
     let replan = std::cell::RefCell::new(&mut replan);
     let mut commit = |outcome: &Outcome| {
@@ -262,7 +279,9 @@ fn report(plan: &Plan, outcome: Outcome) -> Applied {
                 Done::Unchanged => ("unchanged".to_owned(), false),
                 Done::Failed(problem) => (format!("failed ({problem})"), true),
             };
-            FileReport { path: file.path.clone(), outcome, failed, clients: clients.into_iter().collect() }
+            let contended = matches!(file.done, Done::Failed(transaction::Problem::Contended { .. }));
+            let clients = clients.into_iter().collect();
+            FileReport { path: file.path.clone(), outcome, failed, clients, after: file.after, contended }
         })
         .collect();
     Applied { id: Some(outcome.id), files, warnings: outcome.warnings }

@@ -36,6 +36,23 @@ impl Loaded {
         self.units.first().map(|unit| unit.manifest.settings.clone()).unwrap_or_default()
     }
 
+    /// Which one it is: a digest of all its texts.
+    pub fn revision(&self) -> String {
+        // Not their names: those depend on where one stands.
+        let texts: Vec<&str> = self.units.iter().map(|unit| unit.file.text.as_str()).collect();
+        let sum = crate::base::Fingerprint::of(texts.join("\0").as_bytes()).to_string();
+        format!("local-{}", &sum[..12])
+    }
+
+    /// Whether what changes what is run waits for a person.
+    pub fn approve(&self) -> manifest::model::Approve {
+        use manifest::model::Approve;
+        let source = self.units.first().and_then(|unit| unit.manifest.source.as_ref());
+        let unsigned = source.is_some_and(|source| source.verify.is_none());
+        let usual = if unsigned { Approve::Manual } else { Approve::Auto };
+        self.settings().approve.unwrap_or(usual)
+    }
+
     /// Whether nothing keeps it from being used.
     pub fn is_valid(&self) -> bool {
         !self.diagnostics.iter().any(Diagnostic::is_error)

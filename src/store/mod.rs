@@ -8,11 +8,15 @@
 //! backups/ID.json     what a run replaced; contents in backups/objects/FINGERPRINT
 //! history.jsonl       one line per run
 //! events.jsonl        one line for everything that `watch` noticed or did, bounded
+//! conditions.json     how every client block stands
+//! suspended.json      which of them `watch` leaves alone
+//! approved.json       the revision that may change what is run
+//! watch.json, watch.lock   the process that watches
 //! ```
 //!
 //! Invariant: directories are 0700 and files 0600; a file here is replaced whole or appended to, so
 //! that a cut-off run leaves the old content or the new one; nothing here is needed to read a
-//! user's own files. Only [`Store::lock`] creates the directory: looking needs no state at all.
+//! user's own files. Looking needs no state at all, and creates none.
 
 mod backups;
 mod events;
@@ -20,6 +24,7 @@ mod files;
 mod history;
 mod journal;
 mod lock;
+mod standing;
 mod time;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +35,7 @@ pub use files::{json_text, load_json, save_json, write_file};
 pub use history::{Entry, Result as RunResult};
 pub use journal::{Commit, Dirs, Header, Journal, JournalFile, Line, Round, StateFile};
 pub use lock::{Holder, LockError, StateLock};
+pub use standing::{Approval, Condition, Conditions, Suspension, Suspensions, Watching};
 pub use time::{from_rfc3339, rfc3339, rfc3339_millis};
 
 use crate::system::{At, FileError, System, found};
@@ -101,6 +107,11 @@ impl Store {
             Some(newest) if newest >= id => time::id_after(&newest).unwrap_or(id),
             _ => id,
         })
+    }
+
+    /// Makes the directory, for what is written without the lock.
+    fn prepare(&self, system: &dyn System) -> Result<(), FileError> {
+        files::create_dirs(system, &self.dir)
     }
 
     fn create_dirs(&self, system: &dyn System) -> Result<(), FileError> {

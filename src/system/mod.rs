@@ -13,6 +13,8 @@ mod read_only;
 mod real;
 mod real_keyring;
 mod real_programs;
+mod watcher;
+mod writers;
 #[cfg(any(target_os = "linux", windows))]
 mod unsafe_calls;
 
@@ -24,8 +26,10 @@ use std::time::SystemTime;
 pub use children::{Ending, end_group, keep_close};
 pub use memory::{Fault, Loss, Memory, Writer};
 pub use programs::{Keyring, KeyringError, Program, Programs, Ran};
-pub use read_only::ReadOnly;
+pub use read_only::{Looked, ReadOnly};
 pub use real::Real;
+pub use watcher::{Noticed, WatchError, Watcher};
+pub use writers::writers_in;
 
 /// What a file system says about a path, without following a final symlink.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,6 +157,8 @@ pub trait System: Programs + Send + Sync {
     fn cwd(&self) -> io::Result<PathBuf>;
     /// The time.
     fn now(&self) -> SystemTime;
+    /// The time since some moment of this process's life; never goes back.
+    fn ticks(&self) -> std::time::Duration;
     /// Waits.
     fn sleep(&self, time: std::time::Duration);
     /// This process.

@@ -1,5 +1,7 @@
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::{Keyring, KeyringError, Lock, Meta, Program, Programs, Quiet, Ran, Swap, System};
@@ -8,7 +10,45 @@ use crate::base::Secret;
 /// A system that can be looked at and not changed: what planning runs on.
 ///
 /// Invariant: no call of it changes anything; every write is an error of kind `ReadOnlyFilesystem`.
-pub struct ReadOnly<'s>(pub &'s dyn System);
+/// Every path that was looked at is noted: what a plan was made from is what it depends on.
+pub struct ReadOnly<'s>(&'s dyn System, &'s Looked);
+
+/// The paths that were looked at, as they were asked for.
+#[derive(Default)]
+pub struct Looked {
+    paths: Mutex<BTreeSet<PathBuf>>,
+    listed: Mutex<BTreeSet<PathBuf>>,
+}
+
+impl Looked {
+    /// All of them, in order.
+    pub fn paths(&self) -> BTreeSet<PathBuf> {
+        self.paths.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Directories of which all names were asked for.
+    pub fn listed(&self) -> BTreeSet<PathBuf> {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, path: &Path) {
+        let mut paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
+        if !paths.contains(path) {
+            paths.insert(path.to_owned());
+        }
+    }
+
+    fn note_list(&self, path: &Path) {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned());
+    }
+}
+
+impl<'s> ReadOnly<'s> {
+    /// A view that notes what is looked at.
+    pub fn noting(system: &'s dyn System, looked: &'s Looked) -> Self {
+        Self(system, looked)
+    }
+}
 
 fn refused<T>() -> io::Result<T> {
     Err(io::Error::new(io::ErrorKind::ReadOnlyFilesystem, "this run must not write"))
@@ -16,15 +56,19 @@ fn refused<T>() -> io::Result<T> {
 
 impl System for ReadOnly<'_> {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.1.note(path);
         self.0.read(path)
     }
     fn meta(&self, path: &Path) -> io::Result<Meta> {
+        self.1.note(path);
         self.0.meta(path)
     }
     fn read_link(&self, path: &Path) -> io::Result<PathBuf> {
+        self.1.note(path);
         self.0.read_link(path)
     }
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        self.1.note_list(path);
         self.0.list(path)
     }
     /// A lease holds up other programs, so a run that only looks takes none.
@@ -92,6 +136,9 @@ impl System for ReadOnly<'_> {
     }
     fn now(&self) -> SystemTime {
         self.0.now()
+    }
+    fn ticks(&self) -> Duration {
+        self.0.ticks()
     }
     fn sleep(&self, time: Duration) {
         self.0.sleep(time);

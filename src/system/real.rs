@@ -226,6 +226,11 @@ impl System for Real {
         SystemTime::now()
     }
 
+    fn ticks(&self) -> Duration {
+        static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+        START.get_or_init(std::time::Instant::now).elapsed()
+    }
+
     fn sleep(&self, time: Duration) {
         std::thread::sleep(time);
     }

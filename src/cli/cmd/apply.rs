@@ -5,7 +5,7 @@ use super::super::failure::Failure;
 use super::super::session::Session;
 use crate::clients::catalog;
 use crate::plan::{Action, Guard, Options, Plan, SavedPlan};
-use crate::reconcile::{self, Applied, Site};
+use crate::reconcile::{self, Applied, Manner, Site};
 use serde_json::json;
 
 #[derive(Debug, clap::Args)]
@@ -88,7 +88,8 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         loaded = session.load()?;
         plan = session.plan(&loaded, options, only)?;
     }
-    let applied = reconcile::apply(&site, &plan, &session.ledger()?, &key, options, args.keep_going)?;
+    let manner = Manner { command: "apply", revision: None, keep_going: args.keep_going };
+    let applied = reconcile::apply(&site, &plan, &session.ledger()?, &key, options, manner)?;
     store.prune_backups(system, &lock, loaded.settings().backups.keep as usize)?;
     report(session, args, &plan, &applied);
     Ok(exit_code(&plan, &applied))

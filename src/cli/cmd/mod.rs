@@ -2,6 +2,7 @@
 
 pub mod adopt;
 pub mod apply;
+pub mod approve;
 pub mod backup;
 pub mod client;
 pub mod completions;
@@ -19,9 +20,11 @@ pub mod restore;
 pub mod schema;
 pub mod secret;
 pub mod status;
+pub mod suspend;
 pub mod undo;
 pub mod validate;
 pub mod verify;
+pub mod watch;
 
 use super::args::Command;
 use super::failure::Failure;
@@ -40,6 +43,10 @@ pub fn run(session: &mut Session<'_>, command: Command) -> Result<u8, Failure> {
         Command::Status(args) => status::run(session, &args),
         Command::Diff(args) => diff::run(session, &args),
         Command::Adopt(args) => adopt::run(session, &args),
+        Command::Watch(args) => watch::run(session, &args),
+        Command::Suspend(args) => suspend::run(session, &args),
+        Command::Resume(args) => suspend::resume(session, &args),
+        Command::Approve(args) => approve::run(session, &args),
         Command::History(args) => history::run(session, &args),
         Command::Undo(args) => undo::run(session, &args),
         Command::Backup(args) => backup::run(session, &args),

@@ -475,6 +475,10 @@ impl System for Memory {
         self.state().disk.now
     }
 
+    fn ticks(&self) -> Duration {
+        self.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+    }
+
     /// Takes no time, moves the clock, and counts as a call (so that hooks can run meanwhile).
     fn sleep(&self, time: Duration) {
         drop(self.enter("sleep", Path::new("")));

@@ -1,0 +1,91 @@
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Bytes;
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why the process that watches did not answer.
+#[derive(Debug)]
+pub enum AskError {
+    /// It cannot be reached.
+    Unreachable(io::Error),
+    /// It said something else than yes.
+    Refused(u16),
+    /// It did not say anything in time.
+    Silent,
+}
+
+impl fmt::Display for AskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(error) => write!(f, "the process that watches cannot be reached: {error}"),
+            Self::Refused(status) => write!(f, "the process that watches answered with status {status}"),
+            Self::Silent => f.write_str("the process that watches did not answer in time"),
+        }
+    }
+}
+
+impl std::error::Error for AskError {}
+
+/// Asks the process that watches, at its control socket. Returns the body of its answer.
+///
+/// # Errors
+/// When there is no such process, or it says no.
+pub fn ask(socket: &Path, method: Method, path: &str) -> Result<Vec<u8>, AskError> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(AskError::Unreachable)?;
+    runtime.block_on(async {
+        match tokio::time::timeout(PATIENCE, exchange(socket, method, path)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(AskError::Silent),
+        }
+    })
+}
+
+async fn exchange(socket: &Path, method: Method, path: &str) -> Result<Vec<u8>, AskError> {
+    let broken = |error: hyper::Error| AskError::Unreachable(io::Error::other(error));
+    let stream = connect(socket).await.map_err(AskError::Unreachable)?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    let carrying = tokio::spawn(connection);
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(hyper::header::HOST, "localhost")
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| AskError::Unreachable(io::Error::other(error)))?;
+    let response = sender.send_request(request).await.map_err(broken)?;
+    if !response.status().is_success() {
+        return Err(AskError::Refused(response.status().as_u16()));
+    }
+    let body = response.into_body().collect().await.map_err(broken)?.to_bytes().to_vec();
+    carrying.abort();
+    Ok(body)
+}
+
+#[cfg(unix)]
+async fn connect(socket: &Path) -> io::Result<tokio::net::UnixStream> {
+    tokio::net::UnixStream::connect(socket).await
+}
+
+#[cfg(windows)]
+async fn connect(socket: &Path) -> io::Result<tokio::net::windows::named_pipe::NamedPipeClient> {
+    use tokio::net::windows::named_pipe::ClientOptions;
+    /// ERROR_PIPE_BUSY: every instance is taken for a moment.
+    const BUSY: i32 = 231;
+    loop {
+        match ClientOptions::new().open(socket) {
+            Err(error) if error.raw_os_error() == Some(BUSY) => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            opened => return opened,
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The reconciler that stays: events in, passes out.
+//!
+//! ```text
+//! file events, signals, time -> inbox -> pass: load, plan, gate, apply -> verdicts -> conditions, events
+//! ```
+//!
+//! A pass is what `plan` and `apply` do, with three differences: what a person must agree to is left
+//! out of it (`gate`), a client that cannot be brought in step does not hold up the others, and a file
+//! that may be half-written is read again.
+//!
+//! Invariant: a pass that finds nothing to do writes nothing, and takes no lock. Our own writes are
+//! known by their fingerprints.
+//!
+//! Start reading at [`Reconciler::pass`]; [`run`] is the loop around it.
+
+mod contention;
+mod gate;
+mod inbox;
+mod metrics;
+mod pass;
+mod places;
+mod polling;
+mod reporting;
+mod run;
+mod torn;
+mod verdict;
+
+pub use inbox::{Debounce, Inbox, Stop, Woken};
+pub use metrics::Metrics;
+pub use pass::{Passed, Reconciler};
+pub use reporting::{Snapshot, Tell};
+pub use run::{Watch, once, run};

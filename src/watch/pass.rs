@@ -1,0 +1,492 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::contention::Contention;
+use super::gate::{self, Gated, gate, needs_repair};
+use super::reporting::{Reporter, Tell};
+use super::torn::{Torn, Wholeness};
+use super::verdict::{Finding, Findings, Verdict, targets, verdict, worse};
+use crate::base::{Diagnostic, Fingerprint};
+use crate::manifest::model::{Approve, Settings};
+use crate::plan::{Action, FilePlan, Ledger, Options, Plan};
+use crate::reconcile::{self, Applied, Care, Loaded, Manner, Scene, Site};
+use crate::secrets::{Source, Vault};
+use crate::store::{Event, EventKind, LockError, Stand, StateLock, Store, load_json};
+use crate::system::{FileError, Looked, ReadOnly, System, follow};
+
+/// How long a manifest that cannot be read may be in the middle of being written.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How soon is looked again while another run holds the state.
+const LOCKED: Duration = Duration::from_millis(100);
+
+/// Brings everything in step, pass by pass, and remembers between them what it must.
+pub struct Reconciler {
+    system: Arc<dyn System>,
+    store: Store,
+    manifest: PathBuf,
+    /// The last manifest that could be used.
+    good: Option<Loaded>,
+    /// Since when it cannot.
+    unusable: Option<Duration>,
+    /// What each client's file says as far as we know, by its real path.
+    seen: BTreeMap<PathBuf, Option<Fingerprint>>,
+    contention: Contention,
+    torn: Torn,
+    /// Who was seen writing into a file's directory.
+    writers: Arc<dyn Fn(&std::path::Path) -> Vec<String> + Send + Sync>,
+    pub(super) reporter: Reporter,
+}
+
+/// What the loop must know after a pass.
+#[derive(Debug, Default)]
+pub struct Passed {
+    /// When to look again at the latest, in [`System::ticks`].
+    pub again: Option<Duration>,
+    /// Everything that was looked at.
+    pub files: BTreeSet<PathBuf>,
+    /// Directories of which every name was asked for.
+    pub dirs: BTreeSet<PathBuf>,
+    /// Directories of files over which there may be a fight.
+    pub suspects: BTreeSet<PathBuf>,
+    /// Whether something was written.
+    pub wrote: bool,
+}
+
+/// What a pass knows of the world.
+struct View {
+    plan: Plan,
+    ledger: Ledger,
+    gated: Gated,
+}
+
+impl Reconciler {
+    /// Knows nothing yet but what the state directory says.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    pub fn new(
+        system: Arc<dyn System>,
+        store: Store,
+        manifest: PathBuf,
+        reporter: Reporter,
+        writers: Arc<dyn Fn(&std::path::Path) -> Vec<String> + Send + Sync>,
+    ) -> Self {
+        Self {
+            system,
+            store,
+            manifest,
+            good: None,
+            unusable: None,
+            seen: BTreeMap::new(),
+            contention: Contention::default(),
+            torn: Torn::default(),
+            writers,
+            reporter,
+        }
+    }
+
+    /// Choices for everything, of the last manifest that could be used.
+    pub fn settings(&self) -> Settings {
+        self.good.as_ref().map(Loaded::settings).unwrap_or_default()
+    }
+
+    /// The last manifest that could be used.
+    pub fn loaded(&self) -> Option<&Loaded> {
+        self.good.as_ref()
+    }
+
+    /// Whether all of these are clients' files that say what they said: our own writes, or somebody
+    /// else's that changed nothing.
+    pub fn knows(&self, touched: &BTreeSet<PathBuf>) -> bool {
+        touched.iter().all(|path| {
+            let Ok(real) = follow(&*self.system, path) else { return false };
+            let Some(seen) = self.seen.get(&real) else { return false };
+            let now = self.system.read(&real).ok().map(|bytes| Fingerprint::of(&bytes));
+            now == *seen
+        })
+    }
+
+    /// Looks at everything and brings in step what may be.
+    ///
+    /// # Errors
+    /// When the state directory cannot be used.
+    pub fn pass(&mut self, tell: &mut Tell<'_>) -> Result<Passed, FileError> {
+        let system = self.system.clone();
+        let (began, looked) = (system.ticks(), Looked::default());
+        let view = ReadOnly::noting(&*system, &looked);
+        let mut passed = Passed::default();
+        let stands = self.load(&view, &mut passed);
+        let result = match self.good.take() {
+            Some(good) => {
+                let result = self.reconcile(&good, &view, stands, &mut passed, tell);
+                self.good = Some(good);
+                result
+            }
+            None => {
+                let event = self.reporter.manifest_stands(&*system, stands);
+                event.iter().try_for_each(|event| self.reporter.event(&*system, &self.store, event, tell))
+            }
+        };
+        self.note_places(&looked, &mut passed);
+        let outcome = match (&result, passed.wrote) {
+            (Err(_), _) => "failed",
+            (Ok(()), true) => "applied",
+            (Ok(()), false) => "unchanged",
+        };
+        let took = system.ticks().saturating_sub(began);
+        self.reporter.snapshot.change(|now| now.metrics.pass(outcome, took));
+        result?;
+        self.reporter.save(&*system, &self.store)?;
+        Ok(passed)
+    }
+
+    /// Reads the manifest; one that cannot be used leaves the last good one in its place.
+    fn load(&mut self, view: &ReadOnly<'_>, passed: &mut Passed) -> Verdict {
+        let loaded = reconcile::load(view, &self.manifest, Care::Quick);
+        if loaded.is_valid() {
+            self.unusable = None;
+            self.good = Some(loaded);
+            let message = "it can be had and read".to_owned();
+            return Verdict { stand: Stand::Ready, reason: "InSync", message };
+        }
+        let now = self.system.ticks();
+        let since = *self.unusable.get_or_insert(now);
+        let problem = loaded.diagnostics.iter().find(|problem| problem.is_error());
+        let message = problem.map(sentence).unwrap_or_default();
+        if now.saturating_sub(since) < PATIENCE {
+            passed.again_at(now + PATIENCE / 10);
+            return Verdict { stand: Stand::Reconciling, reason: "HalfWritten", message };
+        }
+        let last = match self.good {
+            Some(_) => "; the last good one stays in force",
+            None => "",
+        };
+        Verdict { stand: Stand::Stalled, reason: "InvalidManifest", message: format!("{message}{last}") }
+    }
+
+    fn reconcile(
+        &mut self,
+        loaded: &Loaded,
+        view: &ReadOnly<'_>,
+        stands: Verdict,
+        passed: &mut Passed,
+        tell: &mut Tell<'_>,
+    ) -> Result<(), FileError> {
+        let system = self.system.clone();
+        let revision = loaded.revision();
+        let options = Options { hold: self.holds(loaded, &revision)?, ..Options::default() };
+        let mut seen = self.look(loaded, view, options)?;
+        if has_work(&seen) {
+            match self.store.lock(&*system, "watch") {
+                Ok(lock) => seen = self.carry_out(loaded, view, options, &revision, &lock, passed, tell)?,
+                Err(LockError::File(error)) => return Err(error),
+                Err(held) => {
+                    passed.again_at(system.ticks() + LOCKED);
+                    for file in seen.plan.files.iter().filter(|file| file.writes()) {
+                        seen.gated
+                            .findings
+                            .entry(file.real.clone())
+                            .or_insert(Finding::Busy(held.to_string()));
+                    }
+                }
+            }
+        }
+        if let Some(again) = seen.gated.again {
+            passed.again_at(again);
+        }
+        self.remember(&seen);
+        let clients = verdicts(&seen.plan, &seen.gated.findings);
+        for event in self.reporter.stand(&*system, stands, clients, Some(&revision)) {
+            self.reporter.event(&*system, &self.store, &event, tell)?;
+        }
+        self.reporter.snapshot.change(|now| now.revision = Some(revision));
+        Ok(())
+    }
+
+    /// Whether what changes what is run waits for a person.
+    fn holds(&self, loaded: &Loaded, revision: &str) -> Result<bool, FileError> {
+        if loaded.approve() == Approve::Auto {
+            return Ok(false);
+        }
+        let approved = self.store.approval(&*self.system)?;
+        Ok(approved.is_none_or(|approved| approved.revision != revision))
+    }
+
+    /// The plan, and what of it may be carried out. Writes nothing.
+    fn look(&mut self, loaded: &Loaded, view: &ReadOnly<'_>, options: Options) -> Result<View, FileError> {
+        let ledger: Ledger = load_json(view, &self.store.path("ledger.json"), 1)?.unwrap_or_default();
+        let key = self.store.known_machine_key(view)?.unwrap_or_default();
+        let plan =
+            reconcile::make_plan(&Scene { system: view, loaded, ledger: &ledger, key, options, only: None });
+        let mut suspensions = self.store.suspensions(view)?;
+        let now = self.system.now();
+        suspensions.tidy(now);
+        let writers = self.writers.clone();
+        let of_file = |file: &FilePlan| file.real.parent().map(|dir| writers(dir)).unwrap_or_default();
+        let memory = gate::Memory {
+            contention: &mut self.contention,
+            torn: &mut self.torn,
+            suspensions: &suspensions,
+        };
+        let mut gated = gate(&*self.system, &plan, memory, &of_file);
+        if let Some(rest) = suspensions.next_end(now).and_then(|end| end.duration_since(now).ok()) {
+            let end = self.system.ticks() + rest;
+            gated.again = Some(gated.again.map_or(end, |again| again.min(end)));
+        }
+        self.reporter.snapshot.change(|now| now.suspensions = suspensions);
+        Ok(View { plan, ledger, gated })
+    }
+
+    /// Plans once more under the lock, and applies what may be applied.
+    #[allow(clippy::too_many_arguments)]
+    fn carry_out(
+        &mut self,
+        loaded: &Loaded,
+        view: &ReadOnly<'_>,
+        options: Options,
+        revision: &str,
+        lock: &StateLock,
+        passed: &mut Passed,
+        tell: &mut Tell<'_>,
+    ) -> Result<View, FileError> {
+        let system = self.system.clone();
+        let recovered = reconcile::recover::recover(&*system, &self.store, lock)?;
+        for line in recovered.sentences() {
+            self.reporter.event(&*system, &self.store, &Event::new(&*system, EventKind::Note, line), tell)?;
+        }
+        let key = self.store.machine_key(&*system, lock)?;
+        let mut seen = self.look(loaded, view, options)?;
+        let store = self.store.clone();
+        let site = Site { system: &*system, store: &store, lock };
+        self.adopt(loaded, &site, &mut seen, passed, tell)?;
+        let mut doing = std::mem::take(&mut seen.plan);
+        let (allowed, left): (Vec<_>, Vec<_>) =
+            doing.files.drain(..).partition(|file| seen.gated.allowed.contains(&file.real));
+        let doing = Plan { files: allowed, notes: doing.notes };
+        let manner = Manner { command: "watch", revision: Some(revision.to_owned()), keep_going: true };
+        match reconcile::apply(&site, &doing, &seen.ledger, &key, options, manner) {
+            Ok(applied) => {
+                self.applied(&doing, &applied, revision, &mut seen.gated.findings, passed, tell)?
+            }
+            Err(failure) => {
+                for file in doing.files.iter().filter(|file| file.writes()) {
+                    seen.gated.findings.insert(file.real.clone(), Finding::Failed(failure.to_string()));
+                }
+                passed.again_at(system.ticks() + Duration::from_secs(5));
+            }
+        }
+        if passed.wrote {
+            self.store.prune_backups(&*system, lock, loaded.settings().backups.keep as usize)?;
+        }
+        seen.plan = Plan { files: doing.files.into_iter().chain(left).collect(), notes: doing.notes };
+        Ok(seen)
+    }
+
+    /// Takes drift into the manifest where a client's `drift: adopt` says so; the next pass goes on from
+    /// there.
+    fn adopt(
+        &mut self,
+        loaded: &Loaded,
+        site: &Site<'_>,
+        seen: &mut View,
+        passed: &mut Passed,
+        tell: &mut Tell<'_>,
+    ) -> Result<(), FileError> {
+        let is_adopted = |file: &FilePlan| file.steps.iter().any(|step| step.action == Action::Adopt);
+        let adopting = |file: &&FilePlan| is_adopted(file) && seen.gated.allowed.contains(&file.real);
+        let files: Vec<PathBuf> =
+            seen.plan.files.iter().filter(adopting).map(|file| file.real.clone()).collect();
+        if files.is_empty() {
+            return Ok(());
+        }
+        let adoption = reconcile::adopt(site.system, loaded, &seen.plan, false).and_then(|adoption| {
+            match adoption.edits.is_empty() {
+                true => Ok(adoption.lines),
+                false => reconcile::write_manifests(site, "watch", adoption.edits)
+                    .map(|_| adoption.lines)
+                    .map_err(|failure| failure.to_string()),
+            }
+        });
+        match adoption {
+            Ok(lines) => {
+                for line in lines {
+                    let event = Event::new(site.system, EventKind::Note, line);
+                    self.reporter.event(site.system, &self.store, &event, tell)?;
+                }
+                passed.again_at(site.system.ticks());
+            }
+            Err(why) => {
+                for file in &files {
+                    seen.gated.findings.insert(file.clone(), Finding::Failed(why.clone()));
+                }
+            }
+        }
+        // What is live is what the manifest will say.
+        seen.gated.allowed.retain(|file| !files.contains(file));
+        Ok(())
+    }
+
+    /// Takes in what an apply did.
+    fn applied(
+        &mut self,
+        plan: &Plan,
+        applied: &Applied,
+        revision: &str,
+        findings: &mut Findings,
+        passed: &mut Passed,
+        tell: &mut Tell<'_>,
+    ) -> Result<(), FileError> {
+        let (system, now) = (self.system.clone(), self.system.ticks());
+        for report in &applied.files {
+            let Some(file) = plan.files.iter().find(|file| file.wishes.path == report.path) else { continue };
+            if report.contended {
+                // As many as make a fight: it was one within the run already.
+                (0..4).for_each(|_| self.contention.repaired(&file.real, now));
+                passed.again_at(now);
+            } else if report.failed {
+                findings.insert(file.real.clone(), Finding::Failed(report.outcome.clone()));
+                passed.again_at(now + Duration::from_secs(5));
+            } else {
+                self.wrote(file, report.after, now);
+                passed.wrote = true;
+            }
+        }
+        let Some(run) = &applied.id else { return Ok(()) };
+        let done = |file: &&FilePlan| {
+            applied.files.iter().any(|report| {
+                report.path == file.wishes.path && !report.failed && report.outcome != "unchanged"
+            })
+        };
+        for file in plan.files.iter().filter(done) {
+            for target in targets(file) {
+                let steps = file.steps.iter().filter(|step| step.target == target && step.action.is_change());
+                let said: Vec<String> = steps
+                    .map(|step| format!("{} `{}`: {}", step.action.word(), step.server, step.why))
+                    .collect();
+                if said.is_empty() {
+                    continue;
+                }
+                let event = Event {
+                    client: Some(target.to_owned()),
+                    revision: Some(revision.to_owned()),
+                    run: Some(run.clone()),
+                    files: vec![file.wishes.path.clone()],
+                    ..Event::new(&*system, EventKind::Applied, said.join("; "))
+                };
+                self.reporter.event(&*system, &self.store, &event, tell)?;
+            }
+        }
+        for warning in &applied.warnings {
+            let event = Event::new(&*system, EventKind::Note, warning.clone());
+            self.reporter.event(&*system, &self.store, &event, tell)?;
+        }
+        Ok(())
+    }
+
+    /// One file says now what it should.
+    fn wrote(&mut self, file: &FilePlan, after: Option<Fingerprint>, now: Duration) {
+        self.seen.insert(file.real.clone(), after);
+        let new = file.new.as_deref().filter(|new| after == Some(Fingerprint::of(new)));
+        match new {
+            Some(new) => self.torn.is_now(&file.real, Some(new)),
+            // Merged with somebody else's update, or gone: the next pass reads it.
+            None => self.torn.forget(&file.real),
+        }
+        if needs_repair(file) {
+            self.contention.repaired(&file.real, now);
+        }
+        self.reporter.snapshot.change(|snapshot| {
+            for step in file.steps.iter().filter(|step| step.action.is_change()) {
+                snapshot.metrics.wrote(&step.target, step.action.is_drift());
+            }
+        });
+    }
+
+    /// Keeps what the files say that were looked at and not written.
+    fn remember(&mut self, view: &View) {
+        let wanted: BTreeSet<&PathBuf> = view.plan.files.iter().map(|file| &file.real).collect();
+        self.seen.retain(|file, _| wanted.contains(file));
+        let now = self.system.ticks();
+        for file in &view.plan.files {
+            let is_written = file.writes() && view.gated.allowed.contains(&file.real);
+            if is_written {
+                continue;
+            }
+            if file.refused.is_none() {
+                self.seen.insert(file.real.clone(), file.before);
+            } else {
+                self.seen.remove(&file.real);
+            }
+            if self.torn.judge(file, now) == Wholeness::Whole && file.refused.is_none() {
+                self.torn.is_now(&file.real, file.old.as_ref().map(crate::document::Document::bytes));
+            }
+        }
+    }
+
+    /// What must be watched: everything that was looked at, and what the looking depends on.
+    fn note_places(&self, looked: &Looked, passed: &mut Passed) {
+        let is_state = |path: &PathBuf| path.starts_with(self.store.dir());
+        passed.files = looked.paths().into_iter().filter(|path| !is_state(path)).collect();
+        passed.dirs = looked.listed().into_iter().filter(|path| !is_state(path)).collect();
+        passed.files.extend(["suspended.json", "approved.json"].map(|name| self.store.path(name)));
+        if let Some(loaded) = &self.good {
+            let vault = Vault::new(&*self.system, &loaded.units);
+            let names = loaded.units.iter().flat_map(|unit| unit.manifest.secrets.keys());
+            for name in names {
+                if let Ok(Source::Age(path) | Source::File(path)) = vault.kept(name) {
+                    passed.files.insert(path);
+                }
+            }
+        }
+        passed.suspects = self
+            .contention
+            .suspects()
+            .filter_map(|file| file.parent().map(std::path::Path::to_owned))
+            .collect();
+    }
+}
+
+impl Passed {
+    /// To look again no later than this.
+    fn again_at(&mut self, at: Duration) {
+        self.again = Some(self.again.map_or(at, |again| again.min(at)));
+    }
+}
+
+/// Whether a file may be written, or the books say something else afterwards.
+fn has_work(view: &View) -> bool {
+    let is_work = |file: &FilePlan| {
+        let record = view.ledger.files.get(&file.wishes.path.display().to_string());
+        file.writes()
+            || record != file.record.as_ref()
+            || file.steps.iter().any(|step| step.action == Action::Adopt)
+    };
+    view.plan.files.iter().any(|file| view.gated.allowed.contains(&file.real) && is_work(file))
+}
+
+/// How every client block stands.
+fn verdicts(plan: &Plan, findings: &Findings) -> Vec<(String, Verdict)> {
+    let mut found: BTreeMap<String, Verdict> = BTreeMap::new();
+    for file in &plan.files {
+        let finding = findings.get(&file.real).unwrap_or(&Finding::Settled);
+        for target in targets(file).into_iter().chain(file.wishes.frozen.iter().map(String::as_str)) {
+            let new = verdict(file, target, finding);
+            let whole = match found.remove(target) {
+                Some(known) => worse(known, new),
+                None => new,
+            };
+            found.insert(target.to_owned(), whole);
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// A problem in one line.
+fn sentence(problem: &Diagnostic) -> String {
+    let place =
+        problem.place.as_ref().map(|place| format!("{}:{}:{}: ", place.file, place.line, place.column));
+    format!("{}{}", place.unwrap_or_default(), problem.message)
+}
