@@ -18,4 +18,5 @@ mod signals;
 
 pub use ask::{AskError, ask};
 pub use control::Control;
+pub use hyper::Method;
 pub use listener::socket_path;

@@ -107,7 +107,8 @@ impl Store {
         files::write_file(system, &path, text.as_bytes())
     }
 
-    /// Drops all but the newest `keep` backups, and every content that no backup refers to.
+    /// Drops all but the newest `keep` backups, and every content that no backup refers to. Repairs by
+    /// `watch` are counted by themselves, so that they do not push out what a person did.
     ///
     /// A backup that cannot be read is left alone, and then so are all contents.
     pub fn prune_backups(
@@ -116,22 +117,31 @@ impl Store {
         _lock: &StateLock,
         keep: usize,
     ) -> Result<Saved, FileError> {
-        let mut ids = self.backup_ids(system)?;
-        let kept = ids.split_off(ids.len().saturating_sub(keep));
-        for id in &ids {
-            // The books of that time lie beside it.
-            for path in [self.path(&format!("backups/{id}.ledger")), self.backup(id)] {
-                found(system.remove_file(&path)).at(&path, "remove")?;
+        let (mut watched, mut asked) = (Vec::new(), Vec::new());
+        for id in self.backup_ids(system)? {
+            let backup = self.load_backup(system, &id).ok().flatten();
+            let is_watch = backup.as_ref().is_some_and(|backup| backup.command == "watch");
+            if is_watch { &mut watched } else { &mut asked }.push((id, backup));
+        }
+        let mut kept = Vec::new();
+        let mut saved = Saved::default();
+        for mut kind in [watched, asked] {
+            kept.extend(kind.split_off(kind.len().saturating_sub(keep)));
+            saved.backups += kind.len();
+            for (id, _) in &kind {
+                // The books of that time lie beside it.
+                for path in [self.path(&format!("backups/{id}.ledger")), self.backup(id)] {
+                    found(system.remove_file(&path)).at(&path, "remove")?;
+                }
             }
         }
-        let mut saved = Saved { backups: ids.len(), objects: 0 };
         // A run that was cut off still needs its contents.
         if !self.journal_ids(system)?.is_empty() {
             return Ok(saved);
         }
         let mut used = BTreeSet::new();
-        for id in &kept {
-            let Ok(Some(backup)) = self.load_backup(system, id) else { return Ok(saved) };
+        for (_, backup) in &kept {
+            let Some(backup) = backup else { return Ok(saved) };
             used.extend(backup.files.iter().filter_map(|file| Some(file.before?.fingerprint.to_string())));
         }
         for name in self.names(system, "backups/objects", "")? {
@@ -180,6 +190,21 @@ mod tests {
         assert_eq!(store.load_backup(&memory, "3").expect("read"), Some(backup("3", two)));
         assert_eq!(store.load_object(&memory, two).expect("kept"), b"two");
         assert!(store.load_object(&memory, one).is_err());
+    }
+
+    #[test]
+    fn repairs_by_watch_do_not_push_out_what_a_person_did() {
+        let memory = Memory::default();
+        let store = Store::at("/state");
+        let lock = store.lock(&memory, "watch").expect("free");
+        let print = store.keep_object(&memory, b"before").expect("kept");
+        store.add_backup(&memory, &lock, &backup("1", print)).expect("added");
+        for id in ["2", "3", "4"] {
+            let repair = Backup { command: "watch".to_owned(), ..backup(id, print) };
+            store.add_backup(&memory, &lock, &repair).expect("added");
+        }
+        store.prune_backups(&memory, &lock, 2).expect("pruned");
+        assert_eq!(store.backup_ids(&memory).expect("listed"), ["1", "3", "4"]);
     }
 
     #[test]

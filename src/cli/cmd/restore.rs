@@ -1,7 +1,7 @@
 use super::super::failure::Failure;
 use super::super::session::Session;
 use crate::reconcile;
-use crate::store::Backup;
+use crate::store::{Backup, Event, EventKind, Suspension};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -50,6 +50,7 @@ pub fn put_back(
         )?;
     }
     let (store, lock) = session.lock(command)?;
+    leave_alone(session, &record, client, command)?;
     let site = reconcile::Site { system: session.system, store: &store, lock: &lock };
     let restored = reconcile::restore(&site, &record, client, force, command)?;
     for path in &restored.put_back {
@@ -65,6 +66,42 @@ pub fn put_back(
         return Ok(1);
     }
     Ok(0)
+}
+
+/// Suspends the clients concerned where `watch` is in use: it would bring back at once what is taken back.
+fn leave_alone(
+    session: &mut Session<'_>,
+    record: &Backup,
+    client: Option<&str>,
+    command: &str,
+) -> Result<(), Failure> {
+    let (store, system) = (session.store(), session.system);
+    let watched = store.conditions(system)?.clients;
+    let concerned = reconcile::clients_of(&store, system, record)?;
+    let is_meant = |block: &&String| match client {
+        Some(client) => *block == client,
+        None => concerned.contains(*block),
+    };
+    let blocks: Vec<String> = watched.keys().filter(is_meant).cloned().collect();
+    if blocks.is_empty() {
+        return Ok(());
+    }
+    let mut suspensions = store.suspensions(system)?;
+    suspensions.tidy(system.now());
+    let why = format!("`{command}` of {}", record.id);
+    for block in &blocks {
+        let suspension = Suspension::new(system, None, Some(why.clone()));
+        suspensions.clients.entry(block.clone()).or_insert(suspension);
+        let event =
+            Event { client: Some(block.clone()), ..Event::new(system, EventKind::Suspended, why.clone()) };
+        store.add_event(system, &event)?;
+    }
+    store.save_suspensions(system, &suspensions)?;
+    session.out.say(format!(
+        "note: `watch` leaves {} alone from now on, so that this stays; `mcpkeel resume` goes on",
+        blocks.join(", ")
+    ));
+    Ok(())
 }
 
 /// The backup of this name, or the newest.
