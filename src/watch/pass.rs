@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::contention::Contention;
 use super::gate::{self, Gated, gate, needs_repair};
+use super::inbox::Inbox;
 use super::reporting::{Reporter, Tell};
 use super::torn::{Torn, Wholeness};
 use super::verdict::{Finding, Findings, Verdict, targets, verdict, worse};
@@ -35,8 +36,8 @@ pub struct Reconciler {
     seen: BTreeMap<PathBuf, Option<Fingerprint>>,
     contention: Contention,
     torn: Torn,
-    /// Who was seen writing into a file's directory.
-    writers: Arc<dyn Fn(&std::path::Path) -> Vec<String> + Send + Sync>,
+    /// Knows who was seen writing into a directory.
+    inbox: Arc<Inbox>,
     pub(super) reporter: Reporter,
 }
 
@@ -64,15 +65,12 @@ struct View {
 
 impl Reconciler {
     /// Knows nothing yet but what the state directory says.
-    ///
-    /// # Errors
-    /// When that cannot be read.
     pub fn new(
         system: Arc<dyn System>,
         store: Store,
         manifest: PathBuf,
         reporter: Reporter,
-        writers: Arc<dyn Fn(&std::path::Path) -> Vec<String> + Send + Sync>,
+        inbox: Arc<Inbox>,
     ) -> Self {
         Self {
             system,
@@ -83,7 +81,7 @@ impl Reconciler {
             seen: BTreeMap::new(),
             contention: Contention::default(),
             torn: Torn::default(),
-            writers,
+            inbox,
             reporter,
         }
     }
@@ -224,8 +222,8 @@ impl Reconciler {
         let mut suspensions = self.store.suspensions(view)?;
         let now = self.system.now();
         suspensions.tidy(now);
-        let writers = self.writers.clone();
-        let of_file = |file: &FilePlan| file.real.parent().map(|dir| writers(dir)).unwrap_or_default();
+        let inbox = self.inbox.clone();
+        let of_file = |file: &FilePlan| file.real.parent().map(|dir| inbox.writers(dir)).unwrap_or_default();
         let memory = gate::Memory {
             contention: &mut self.contention,
             torn: &mut self.torn,

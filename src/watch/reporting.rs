@@ -52,14 +52,11 @@ pub struct Reporter {
 
 impl Reporter {
     /// Goes on from what the state directory says.
-    ///
-    /// # Errors
-    /// When that cannot be read.
-    pub fn new(system: &dyn System, store: &Store, snapshot: Snapshot) -> Result<Self, FileError> {
+    pub fn new(system: &dyn System, store: &Store, snapshot: Snapshot) -> Self {
         // Conditions that cannot be read are found out again.
         let conditions = store.conditions(system).unwrap_or_default();
         snapshot.change(|now| now.conditions = conditions.clone());
-        Ok(Self { snapshot, saved: Some(conditions.clone()), conditions })
+        Self { snapshot, saved: Some(conditions.clone()), conditions }
     }
 
     /// Keeps an event and tells of it.

@@ -63,10 +63,10 @@ impl Timing {
 /// Runs until somebody asks for the end.
 ///
 /// # Errors
-/// When the state directory cannot be used at the start.
+/// When the log of events cannot be written at the start or at the end.
 pub fn run(watch: Watch, tell: &mut Tell<'_>) -> Result<Stop, FileError> {
     let system = watch.system.clone();
-    let mut running = Running::new(watch)?;
+    let mut running = Running::new(watch);
     running.say(EventKind::Started, "watching", tell)?;
     let mut next_full = running.round(tell);
     (running.watch.ready)();
@@ -92,7 +92,7 @@ pub fn run(watch: Watch, tell: &mut Tell<'_>) -> Result<Stop, FileError> {
 /// When the state directory cannot be used.
 pub fn once(watch: Watch, tell: &mut Tell<'_>) -> Result<(), FileError> {
     let system = watch.system.clone();
-    let mut reconciler = reconciler(&watch)?;
+    let mut reconciler = reconciler(&watch);
     let end = system.ticks() + ONCE;
     while let Some(again) = reconciler.pass(tell)?.again.filter(|again| *again < end) {
         system.sleep(again.saturating_sub(system.ticks()));
@@ -100,11 +100,15 @@ pub fn once(watch: Watch, tell: &mut Tell<'_>) -> Result<(), FileError> {
     Ok(())
 }
 
-fn reconciler(watch: &Watch) -> Result<Reconciler, FileError> {
-    let reporter = Reporter::new(&*watch.system, &watch.store, watch.snapshot.clone())?;
-    let inbox = watch.inbox.clone();
-    let writers = Arc::new(move |dir: &std::path::Path| inbox.writers(dir));
-    Ok(Reconciler::new(watch.system.clone(), watch.store.clone(), watch.manifest.clone(), reporter, writers))
+fn reconciler(watch: &Watch) -> Reconciler {
+    let reporter = Reporter::new(&*watch.system, &watch.store, watch.snapshot.clone());
+    Reconciler::new(
+        watch.system.clone(),
+        watch.store.clone(),
+        watch.manifest.clone(),
+        reporter,
+        watch.inbox.clone(),
+    )
 }
 
 struct Running {
@@ -120,17 +124,16 @@ struct Running {
 }
 
 impl Running {
-    fn new(watch: Watch) -> Result<Self, FileError> {
-        let reconciler = reconciler(&watch)?;
-        Ok(Self {
-            reconciler,
+    fn new(watch: Watch) -> Self {
+        Self {
+            reconciler: reconciler(&watch),
             watcher: None,
             polling: None,
             again: None,
             places: Places::default(),
             told: watch.system.ticks(),
             watch,
-        })
+        }
     }
 
     /// A pass, and then whatever is to be watched from now on. Returns when the next full one is due.
