@@ -13,6 +13,7 @@ mod read_only;
 mod real;
 mod real_keyring;
 mod real_programs;
+pub mod service_manager;
 #[cfg(any(target_os = "linux", windows))]
 mod unsafe_calls;
 
