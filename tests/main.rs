@@ -3,6 +3,7 @@
 
 mod bridge;
 mod canary;
+mod ci;
 mod crash;
 mod document;
 mod examples;
