@@ -4,7 +4,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::system::{At, FileError, System, follow, found, made};
+use crate::system::{At, FileError, Kind, System, follow, found, made};
 
 /// Replaces a file of ours whole (0600): the old content or the new one is there at every moment,
 /// and the new one for good when this returns.
@@ -13,7 +13,7 @@ pub fn write_file(system: &dyn System, path: &Path, bytes: &[u8]) -> Result<(), 
 }
 
 /// The same for a file that lies among other people's: with this mode less the umask, its directories made, links to it
-/// followed.
+/// followed. A link to something else than a file, such as `/dev/null`, is an error: it is there to say no.
 pub fn write_among_others(
     system: &dyn System,
     path: &Path,
@@ -21,6 +21,9 @@ pub fn write_among_others(
     mode: u32,
 ) -> Result<(), FileError> {
     let path = follow(system, path)?;
+    if found(system.meta(&path)).at(&path, "look at")?.is_some_and(|meta| meta.kind != Kind::File) {
+        return Err(FileError::new(&path, "replace", ErrorKind::InvalidInput, "it is no regular file"));
+    }
     if let Some(dir) = path.parent() {
         create_missing(system, dir)?;
     }

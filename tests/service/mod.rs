@@ -1,6 +1,6 @@
 //! `mcpkeel service`: what it writes, what it asks the service manager for, and a real one that does it.
 //!
-//! `offline` has no manager, `manager` a fake `systemctl` for the words and a real `systemd --user` for the deeds,
+//! `offline` and `unit` have no manager, `manager` a fake `systemctl` for the words and a real `systemd --user` for the deeds,
 //! `notify` the protocol. What is written for macOS and Windows is pinned beside its rendering, in
 //! `src/cli/cmd/service`.
 
@@ -8,6 +8,8 @@ mod notify;
 mod offline;
 #[cfg(target_os = "linux")]
 mod manager;
+#[cfg(target_os = "linux")]
+mod unit;
 
 use crate::support::Sandbox;
 

@@ -19,6 +19,7 @@ const LOOKS: &[&[&str]] = &[
     &["client", "list"],
     &["doctor"],
     &["validate"],
+    &["service", "status"],
 ];
 
 #[test]
