@@ -237,11 +237,15 @@ fn a_service_that_hangs_is_ended_and_started_again() {
     let Some(mut manager) = UserManager::start(&home) else { return };
     manager.keel("install").exits(0);
     manager.until("it is started again", |manager| manager.property("NRestarts") != "0");
-    // One that says that it is alive is left alone.
-    stand_in(&home, "WatchdogSec=500ms\nRestartSec=100ms\n");
+    // One that says that it is alive is left alone, for longer than the watchdog waits.
+    stand_in(&home, "WatchdogSec=2\nRestartSec=100ms\n");
     manager.keel("install --state-dir books").exits(0);
     let pid = manager.property("MainPID");
-    manager.sh("sleep 2").exits(0);
+    manager.until("it has said so for three seconds", |manager| {
+        let [start, last] = ["ActiveEnterTimestampMonotonic", "WatchdogTimestampMonotonic"]
+            .map(|name| manager.property(name).parse::<u64>().expect("microseconds"));
+        last > start + 3_000_000
+    });
     assert_eq!(manager.property("MainPID"), pid);
 }
 

@@ -27,8 +27,8 @@ use wanted::Service;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The service is a systemd user unit on Linux, a launchd agent on macOS and a scheduled task on Windows.\n\
-It is yours alone, needs no administrator, and starts when you log in."
+    after_help = "On Linux it is a systemd user unit, on macOS a launchd agent, on Windows a scheduled task. It is\n\
+yours alone, needs no administrator, and starts when you log in."
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -47,10 +47,10 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exits with 0 when the service runs, and with 1 when it was written but nothing could start it, as in a\n\
-container: the message then says what to do. With --no-start, 0 means that it starts at the next login.\n\
-The service gets the PATH of this shell, and the variables that move clients' files; `install` again\n\
-takes them anew. Secrets from other variables need them in the service's own environment."
+    after_help = "Exits with 0 when the service runs, and with 1 when it was written but nothing could start it, as\n\
+in a container: the message then says what to do. With --no-start, 0 means that it starts at the\n\
+next login. The service gets the PATH of this shell, and the variables that move clients' files;\n\
+`install` again takes them anew. What other variables hold it does not have: README, `Keep it running`."
 )]
 struct Install {
     /// Print what would be written, and do nothing
