@@ -50,7 +50,7 @@ enum Command {
     after_help = "Exits with 0 when the service runs, and with 1 when it was written but nothing could start it, as\n\
 in a container: the message then says what to do. With --no-start, 0 means that it starts at the\n\
 next login. The service gets the PATH of this shell, and the variables that move clients' files;\n\
-`install` again takes them anew. What other variables hold it does not have: README, `Keep it running`."
+`install` again takes them anew. Other variables: see `Keep it running` in the README."
 )]
 struct Install {
     /// Print what would be written, and do nothing
