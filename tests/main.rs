@@ -3,6 +3,7 @@
 
 mod bridge;
 mod canary;
+mod ci;
 mod crash;
 mod document;
 mod examples;
@@ -15,6 +16,7 @@ mod race;
 mod readme;
 mod scan;
 mod secrets;
+mod service;
 mod stories;
 mod support;
 mod transaction;

@@ -92,6 +92,8 @@ pub enum Command {
     Client(cmd::client::Args),
     /// Store secrets, look after them, encrypt them for others
     Secret(cmd::secret::Args),
+    /// Keep `watch` running in the background, from login to logout
+    Service(cmd::service::Args),
     /// Print the JSON Schema of the manifest
     Schema(cmd::schema::Args),
     /// Explain a field of the manifest

@@ -1,9 +1,8 @@
-//! Problems as text, JSON, SARIF and Markdown.
+//! Problems as text, JSON and Markdown. What code scanning takes is in `findings`.
 //!
 //! Invariant: pure; the same problems in the same order in every format. Severity is said in words,
 //! never by colour alone.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
@@ -12,7 +11,7 @@ use serde_json::{Value, json};
 use crate::base::{Diagnostic, Place, Severity};
 
 /// By file, line and column; heavier ones first at the same place.
-fn sorted(diagnostics: &[Diagnostic]) -> Vec<&Diagnostic> {
+pub(super) fn sorted(diagnostics: &[Diagnostic]) -> Vec<&Diagnostic> {
     let mut all: Vec<&Diagnostic> = diagnostics.iter().collect();
     all.sort_by_key(|d| {
         let place = d.place.as_ref().map(|place| (place.file.as_str(), place.line, place.column));
@@ -130,90 +129,6 @@ pub fn json(diagnostics: &[Diagnostic]) -> String {
     format!("{document:#}\n")
 }
 
-/// SARIF 2.1.0, for code scanning.
-pub fn sarif(diagnostics: &[Diagnostic], version: &str) -> String {
-    let sorted = sorted(diagnostics);
-    let codes: BTreeMap<&str, ()> = sorted.iter().map(|d| (d.code, ())).collect();
-    let index = |code: &str| codes.keys().position(|known| *known == code).unwrap_or(0);
-    let rules: Vec<Value> = codes
-        .keys()
-        .map(|code| json!({ "id": code, "shortDescription": { "text": code.replace('-', " ") } }))
-        .collect();
-    let results: Vec<Value> = sorted.iter().map(|d| result(d, index(d.code))).collect();
-    let document = json!({
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [{
-            "tool": { "driver": {
-                "name": "mcpkeel",
-                "version": version,
-                "rules": rules,
-            }},
-            "columnKind": "unicodeCodePoints",
-            "results": results,
-        }],
-    });
-    format!("{document:#}\n")
-}
-
-fn result(diagnostic: &Diagnostic, rule: usize) -> Value {
-    let text = match &diagnostic.hint {
-        Some(hint) => format!("{} Help: {hint}.", diagnostic.message),
-        None => diagnostic.message.clone(),
-    };
-    let level = match diagnostic.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-        Severity::Note => "note",
-    };
-    let mut result = json!({
-        "ruleId": diagnostic.code,
-        "ruleIndex": rule,
-        "level": level,
-        "message": { "text": text },
-        "locations": diagnostic.place.iter().map(location).collect::<Vec<_>>(),
-    });
-    if !diagnostic.related.is_empty() {
-        let related = diagnostic.related.iter().enumerate().map(|(id, (label, place))| {
-            let mut location = location(place);
-            location["id"] = (id + 1).into();
-            location["message"] = json!({ "text": label });
-            location
-        });
-        result["relatedLocations"] = related.collect();
-    }
-    result
-}
-
-fn location(place: &Place) -> Value {
-    let mut physical = json!({ "artifactLocation": { "uri": uri(&place.file) } });
-    if place.line > 0 {
-        physical["region"] = json!({
-            "startLine": place.line,
-            "startColumn": place.column.max(1),
-            "endColumn": place.column.max(1) + place.length,
-        });
-    }
-    json!({ "physicalLocation": physical })
-}
-
-/// A path as a URI reference: forward slashes, and what a URI cannot hold as percent codes.
-fn uri(path: &str) -> String {
-    let path = path.replace('\\', "/");
-    let mut out = String::new();
-    for byte in path.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' | b'+' | b'@' => {
-                out.push(byte as char);
-            }
-            other => {
-                let _ = write!(out, "%{other:02X}");
-            }
-        }
-    }
-    out
-}
-
 /// A Markdown list, for pull request comments.
 pub fn markdown(diagnostics: &[Diagnostic]) -> String {
     let mut out = format!("**{}**\n", escaped(&summary(diagnostics)));
@@ -255,13 +170,13 @@ pub fn markdown(diagnostics: &[Diagnostic]) -> String {
 }
 
 /// As inline code, whatever it holds.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     let text = text.replace(['\n', '\r'], " ");
     if text.contains('`') { format!("`` {text} ``") } else { format!("`{text}`") }
 }
 
 /// Plain Markdown text: our sentences' own code spans stay, everything else is literal.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut is_code = false;
     // An odd backtick would open a span that swallows the rest.

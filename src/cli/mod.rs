@@ -7,8 +7,10 @@
 
 mod args;
 mod cmd;
+mod comment;
 pub mod diagnostics;
 mod failure;
+pub mod findings;
 mod out;
 mod session;
 mod show;

@@ -65,7 +65,13 @@ impl<'a> Session<'a> {
         if self.system.meta(&shared).is_ok() { shared } else { here }
     }
 
-    fn config_dir(&self) -> PathBuf {
+    /// The manifest that the user named with the flag.
+    pub fn named_manifest(&self) -> Option<PathBuf> {
+        self.manifest.clone()
+    }
+
+    /// Where programs keep their configuration.
+    pub fn config_dir(&self) -> PathBuf {
         let home = self.system.home().unwrap_or_default();
         match self.system.env("XDG_CONFIG_HOME") {
             Some(dir) => PathBuf::from(dir),

@@ -1,4 +1,4 @@
-//! A plan in words: table, diffs, closing line; as text, Markdown or JSON.
+//! A plan in words: table, diffs, closing line; as text or JSON. As Markdown it is in `comment`.
 
 use indexmap::IndexMap;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use crate::reconcile;
 use crate::system::System;
 
 /// Whether a step is worth a line when not everything is asked for.
-fn matters(step: &Step) -> bool {
+pub fn matters(step: &Step) -> bool {
     !matches!(step.action, Action::Keep | Action::Foreign | Action::Nothing)
 }
 
@@ -47,8 +47,8 @@ pub fn summary(out: &Out, plan: &Plan) -> Vec<String> {
     lines
 }
 
-/// What `mcpkeel exec` will start or open, for entries that change.
-pub fn starts(plan: &Plan) -> Vec<String> {
+/// What `mcpkeel exec` will start or open, for entries that change: who it is for, and the line itself.
+pub fn starts(plan: &Plan) -> Vec<(String, String)> {
     let changing = plan.steps().filter(|step| step.action.writes() || step.action == Action::Record);
     let mut groups: IndexMap<(&str, &str), Vec<&str>> = IndexMap::new();
     for (step, starts) in changing.filter_map(|step| Some((step, step.starts.as_deref()?))) {
@@ -59,7 +59,7 @@ pub fn starts(plan: &Plan) -> Vec<String> {
         .map(|((server, starts), targets)| {
             let is_address = starts.split(' ').next().is_some_and(|first| first.contains("://"));
             let verb = if is_address { "opens" } else { "starts" };
-            format!("exec: `{server}` for {} {verb}: {starts}", targets.join(", "))
+            (format!("exec: `{server}` for {} {verb}", targets.join(", ")), starts.to_owned())
         })
         .collect()
 }
@@ -160,53 +160,6 @@ pub fn closing(plan: &Plan, next: &str) -> String {
             false => format!("Nothing can be changed: {said}."),
         }
     }
-}
-
-/// The plan for a pull request.
-pub fn markdown(system: &dyn System, plan: &Plan, next: &str) -> String {
-    let rows: Vec<Vec<String>> = plan
-        .steps()
-        .filter(|step| matters(step))
-        .map(|step| {
-            vec![
-                format!("`{}{}`", step.since, step.will).replace(' ', "·"),
-                step.target.clone(),
-                step.server.clone(),
-                step.action.word().to_owned(),
-                step.why.clone(),
-            ]
-        })
-        .collect();
-    let mut lines = vec!["### mcpkeel plan".to_owned(), String::new()];
-    if !rows.is_empty() {
-        lines.extend(table::markdown(&["", "client", "server", "what", "why"], &rows));
-        lines.push(String::new());
-    }
-    for line in starts(plan).into_iter().chain(obstacles(system, plan)) {
-        lines.push(format!("> {}", line.replace('\n', "\n> ")));
-        lines.push(String::new());
-    }
-    for file in plan.files.iter().filter(|file| file.writes() && !file.only_closes()) {
-        let name = reconcile::tilde(system, &file.wishes.path);
-        let diff = diff_text(file);
-        // A fence longer than any run of backticks inside.
-        let fence = "`".repeat(longest_run(&diff).max(2) + 1);
-        lines.push(format!(
-            "<details><summary><code>{name}</code></summary>\n\n{fence}diff\n{}\n{fence}\n\n</details>\n",
-            diff.trim_end()
-        ));
-    }
-    lines.push(closing(plan, next));
-    lines.join("\n")
-}
-
-fn longest_run(text: &str) -> usize {
-    let (mut longest, mut run) = (0, 0);
-    for c in text.chars() {
-        run = if c == '`' { run + 1 } else { 0 };
-        longest = longest.max(run);
-    }
-    longest
 }
 
 /// The plan for a program.

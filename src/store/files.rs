@@ -4,16 +4,38 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::system::{At, FileError, System, found, made};
+use crate::system::{At, FileError, Kind, System, follow, found, made};
 
 /// Replaces a file of ours whole (0600): the old content or the new one is there at every moment,
 /// and the new one for good when this returns.
 pub fn write_file(system: &dyn System, path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    write_with_mode(system, path, bytes, 0o600)
+}
+
+/// The same for a file that lies among other people's: with this mode less the umask, its directories made, links to it
+/// followed. A link to something else than a file, such as `/dev/null`, is an error: it is there to say no.
+pub fn write_among_others(
+    system: &dyn System,
+    path: &Path,
+    bytes: &[u8],
+    mode: u32,
+) -> Result<(), FileError> {
+    let path = follow(system, path)?;
+    if found(system.meta(&path)).at(&path, "look at")?.is_some_and(|meta| meta.kind != Kind::File) {
+        return Err(FileError::new(&path, "replace", ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    if let Some(dir) = path.parent() {
+        create_missing(system, dir)?;
+    }
+    write_with_mode(system, &path, bytes, mode)
+}
+
+fn write_with_mode(system: &dyn System, path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temp = path.with_file_name(format!(".{name}.new"));
     // Left by a run that was cut off; the state lock says that it is nobody's now.
     found(system.remove_file(&temp)).at(&temp, "remove")?;
-    system.create_new(&temp, bytes, 0o600).at(&temp, "create")?;
+    system.create_new(&temp, bytes, mode).at(&temp, "create")?;
     system.sync(&temp).at(&temp, "flush")?;
     system.rename(&temp, path).at(path, "replace")?;
     sync_parent(system, path)
@@ -78,20 +100,27 @@ pub fn json_text<T: Serialize>(path: &Path, format_version: u32, value: &T) -> R
 }
 
 /// Makes a directory of ours with its parents, itself closed to others.
-pub(super) fn create_dirs(system: &dyn System, path: &Path) -> Result<(), FileError> {
-    let missing = |path: &Path| Ok(found(system.meta(path)).at(path, "look at")?.is_none());
-    let mut parents = Vec::new();
-    for parent in path.ancestors().skip(1) {
-        if !missing(parent)? {
-            break;
-        }
-        parents.push(parent);
-    }
-    for parent in parents.into_iter().rev() {
-        made(system.create_dir(parent, 0o755)).at(parent, "create")?;
-        sync_parent(system, parent)?;
+pub fn create_dirs(system: &dyn System, path: &Path) -> Result<(), FileError> {
+    if let Some(parent) = path.parent() {
+        create_missing(system, parent)?;
     }
     create_private_dir(system, path)
+}
+
+/// Makes what is missing of a directory.
+fn create_missing(system: &dyn System, path: &Path) -> Result<(), FileError> {
+    let mut missing = Vec::new();
+    for dir in path.ancestors() {
+        if found(system.meta(dir)).at(dir, "look at")?.is_some() {
+            break;
+        }
+        missing.push(dir);
+    }
+    for dir in missing.into_iter().rev() {
+        made(system.create_dir(dir, 0o755)).at(dir, "create")?;
+        sync_parent(system, dir)?;
+    }
+    Ok(())
 }
 
 /// Makes a directory of ours, or closes it to others.

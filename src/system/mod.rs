@@ -13,10 +13,11 @@ mod read_only;
 mod real;
 mod real_keyring;
 mod real_programs;
-mod watcher;
-mod writers;
+pub mod service_manager;
 #[cfg(any(target_os = "linux", windows))]
 mod unsafe_calls;
+mod watcher;
+mod writers;
 
 use std::fmt;
 use std::io;

@@ -30,13 +30,13 @@ impl Programs for Real {
 
     fn run(&self, argv: &[String], dir: &Path, limit: Duration) -> io::Result<Ran> {
         let (command, args) = argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-        let mut child = Command::new(command)
-            .args(args)
-            .current_dir(dir)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
+        let mut command = Command::new(command);
+        command.args(args).current_dir(dir);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        for name in super::service_manager::VARIABLES {
+            command.env_remove(name);
+        }
+        let mut child = command.spawn()?;
         let out = collect(child.stdout.take());
         let until = Instant::now() + limit;
         let left = |grace| until.saturating_duration_since(Instant::now()).max(grace);
@@ -68,7 +68,7 @@ impl Programs for Real {
 
     fn become_program(&self, program: &Program) -> io::Result<i32> {
         let mut command = Command::new(spelled_out(program.command.expose()));
-        for name in Program::WITHHELD {
+        for name in Program::WITHHELD.iter().chain(&super::service_manager::VARIABLES) {
             command.env_remove(name);
         }
         command.args(program.args.iter().map(Secret::expose));

@@ -34,6 +34,7 @@ const LOOKS: &[&[&str]] = &[
     &["validate", "--format", "json"],
     &["validate", "--format", "markdown"],
     &["validate", "--format", "sarif"],
+    &["validate", "--format", "gitlab"],
     &["validate", "--strict"],
     &["import", "--dry-run"],
     &["adopt", "--dry-run"],

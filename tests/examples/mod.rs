@@ -32,7 +32,9 @@ fn every_example_plans_and_writes_nothing() {
         let ran = home.run(&["-f", text(&manifest), "plan", "--format", "json"]);
         assert_eq!(ran.code, 0, "{}\n{}{}", manifest.display(), ran.out, ran.err);
         let plan: Value = serde_json::from_str(&ran.out).expect("JSON");
-        assert_eq!(plan["changes"], json!(true), "{}: {plan}", manifest.display());
+        // The team's repository carries the files that it describes.
+        let changes = !manifest.ends_with("team-ci/mcp.yaml");
+        assert_eq!(plan["changes"], json!(changes), "{}: {plan}", manifest.display());
         let made = fs::read_dir(home.home()).expect("the home directory").count();
         assert_eq!(made, 0, "{}: the plan wrote something", manifest.display());
     }
@@ -65,24 +67,6 @@ fn the_laptop_and_the_minimal_example_can_be_applied_whole() {
         home.run(&["-f", text(&manifest), "verify"]).exits(0);
         assert!(home.read(".claude.json").contains("mcp-server-time"), "{example}");
     }
-}
-
-/// What examples/team-ci promises: a machine that never applied finds the committed files right, or not.
-#[test]
-fn a_job_without_a_ledger_checks_committed_files() {
-    let home = Sandbox::new();
-    let manifest = fs::read_to_string(repo().join("examples/team-ci/mcp.yaml")).expect("readable");
-    home.write("mcp.yaml", &manifest);
-    home.run(&["apply", "--yes"]).exits(0);
-    let job = |code: i32| home.run(&["--state-dir", "empty", "verify"]).exits(code);
-    job(0);
-    home.write("mcp.yaml", manifest.replace("mcp-server-git==", "mcp-server-git==9"));
-    job(2);
-    let without = "  linear:\n    description: Issues; the client signs in by itself\n    url: https://mcp.linear.app/mcp\n";
-    assert!(manifest.contains(without));
-    home.write("mcp.yaml", manifest.replace(without, ""));
-    assert!(job(2).out.contains("remove"));
-    assert!(!home.exists("empty"), "verify wrote state");
 }
 
 #[test]

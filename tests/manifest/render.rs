@@ -1,7 +1,8 @@
 //! Problems in every format.
 
 use mcpkeel::base::{Diagnostic, Place};
-use mcpkeel::cli::diagnostics::{json, markdown, sarif, summary, text};
+use mcpkeel::cli::diagnostics::{json, markdown, summary, text};
+use mcpkeel::cli::findings::{Paths, sarif};
 use serde_json::Value;
 
 fn place(file: &str, line: u32, column: u32) -> Place {
@@ -73,7 +74,9 @@ fn json_carries_a_version_and_places() {
 
 #[test]
 fn sarif_has_the_shape_code_scanning_takes() {
-    let document: Value = serde_json::from_str(&sarif(&some(), "0.1.0")).expect("JSON");
+    let document: Value =
+        serde_json::from_str(&sarif(&some(), "0.1.0", Paths { manifest: "mcp.yaml", ..Paths::default() }))
+            .expect("JSON");
     assert_eq!(document["version"], "2.1.0");
     let run = &document["runs"][0];
     let rules = run["tool"]["driver"]["rules"].as_array().expect("rules");

@@ -19,6 +19,7 @@ pub mod plan;
 pub mod restore;
 pub mod schema;
 pub mod secret;
+pub mod service;
 pub mod status;
 pub mod suspend;
 pub mod undo;
@@ -53,6 +54,7 @@ pub fn run(session: &mut Session<'_>, command: Command) -> Result<u8, Failure> {
         Command::Restore(args) => restore::run(session, &args),
         Command::Client(args) => client::run(session, &args),
         Command::Secret(args) => secret::run(session, &args),
+        Command::Service(args) => service::run(session, &args),
         Command::Schema(args) => schema::run(session, &args),
         Command::Explain(args) => explain::run(session, &args),
         Command::Doctor(args) => doctor::run(session, &args),

@@ -1,10 +1,12 @@
 use std::path::PathBuf;
 
 use super::super::args::Format;
+use super::super::comment;
 use super::super::failure::Failure;
 use super::super::session::Session;
 use super::super::show;
 use crate::plan::{Options, SavedPlan};
+use crate::reconcile;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -42,7 +44,10 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
             session.notes(&plan.notes);
             print(session, &plan, &next);
         }
-        Format::Markdown => session.out.data(show::markdown(session.system, &plan, &next)),
+        Format::Markdown => {
+            session.out.data(comment::marker(&reconcile::shown(session.system, &loaded.path)));
+            session.out.data(comment::plan(session.system, &plan, &next));
+        }
         Format::Json => {
             let key = session.store().known_machine_key(session.system)?;
             session.out.data(show::json(&plan, key.as_ref()).to_string());
@@ -71,7 +76,8 @@ pub fn print(session: &mut Session<'_>, plan: &crate::plan::Plan, next: &str) {
             session.out.data(line);
         }
     }
-    let mut obstacles = show::starts(plan);
+    let starts = show::starts(plan).into_iter();
+    let mut obstacles: Vec<String> = starts.map(|(who, what)| format!("{who}: {what}")).collect();
     obstacles.extend(show::obstacles(session.system, plan));
     if !obstacles.is_empty() {
         session.out.data("");

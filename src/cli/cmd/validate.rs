@@ -1,7 +1,10 @@
+use std::path::Path;
+
 use clap::ValueEnum;
 
 use super::super::diagnostics;
 use super::super::failure::Failure;
+use super::super::findings::{self, Paths};
 use super::super::session::Session;
 use crate::base::{Diagnostic, Severity};
 use crate::reconcile::{self, Care};
@@ -26,8 +29,10 @@ enum Shape {
     Json,
     /// For a pull request.
     Markdown,
-    /// For code scanning.
+    /// For code scanning, such as GitHub's.
     Sarif,
+    /// For GitLab: a code quality report.
+    Gitlab,
 }
 
 pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
@@ -41,11 +46,27 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         .any(|problem| problem.is_error() || args.strict && problem.severity == Severity::Warning);
     match args.format {
         Shape::Json => session.out.data(diagnostics::json(&found)),
-        Shape::Sarif => session.out.data(diagnostics::sarif(&found, env!("CARGO_PKG_VERSION"))),
+        Shape::Sarif | Shape::Gitlab => report(session, args.format, &found, &loaded),
         Shape::Markdown => session.out.data(diagnostics::markdown(&found)),
         Shape::Text => print(session, &found, &loaded),
     }
     Ok(if invalid { 3 } else { 0 })
+}
+
+/// Paths are those of the repository that the working directory lies in, if it lies in one.
+fn report(session: &mut Session<'_>, format: Shape, found: &[Diagnostic], loaded: &reconcile::Loaded) {
+    let system = session.system;
+    let cwd = system.cwd().unwrap_or_default();
+    let root = cwd.ancestors().find(|dir| system.meta(&dir.join(".git")).is_ok());
+    let below = root.and_then(|root| cwd.strip_prefix(root).ok()).unwrap_or(Path::new(""));
+    let (home, below) = (system.home().unwrap_or_default(), below.display().to_string());
+    let manifest = reconcile::shown(system, &loaded.path);
+    let paths = Paths { manifest: &manifest, home: &home.display().to_string(), below: &below };
+    let text = match format {
+        Shape::Gitlab => findings::gitlab(found, paths),
+        _ => findings::sarif(found, env!("CARGO_PKG_VERSION"), paths),
+    };
+    session.out.raw(&text);
 }
 
 fn print(session: &mut Session<'_>, found: &[Diagnostic], loaded: &reconcile::Loaded) {

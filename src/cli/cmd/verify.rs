@@ -1,4 +1,5 @@
 use super::super::args::Format;
+use super::super::comment;
 use super::super::failure::Failure;
 use super::super::session::Session;
 use super::super::show;
@@ -23,7 +24,7 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
             let key = session.store().known_machine_key(session.system)?;
             session.out.data(show::json(&plan, key.as_ref()).to_string());
         }
-        Format::Markdown => session.out.data(show::markdown(session.system, &plan, "mcpkeel apply")),
+        Format::Markdown => session.out.data(comment::plan(session.system, &plan, "mcpkeel apply")),
         Format::Text => {
             for line in show::summary(&session.out, &plan) {
                 session.out.data(line);

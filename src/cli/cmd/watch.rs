@@ -5,7 +5,7 @@ use super::super::failure::Failure;
 use super::super::session::Session;
 use crate::daemon::{self, Control};
 use crate::store::{Condition, Conditions, Event, EventKind, Stand, Watching, rfc3339};
-use crate::system::{Real, System};
+use crate::system::{Real, System, service_manager};
 use crate::watch::{self, Inbox, Snapshot, Stop, Watch};
 
 #[derive(Debug, clap::Args)]
@@ -42,8 +42,8 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         manifest: manifest.clone(),
         inbox: inbox.clone(),
         snapshot: snapshot.clone(),
-        alive: None,
-        ready: Box::new(|| {}),
+        alive: service_manager::watchdog().map(|most| (most / 2, Box::new(service_manager::keep_alive) as _)),
+        ready: Box::new(service_manager::ready),
     };
     let format = args.format;
     if args.once {
@@ -60,10 +60,15 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         manifest,
         socket: daemon::socket_path(&*system, &store),
     };
+    let now = snapshot.clone();
     let control = Control::start(system.clone(), watching.clone(), inbox, snapshot)
         .map_err(|error| Failure::failed(format!("the control socket cannot be opened: {error}")))?;
     store.save_watching(&*system, &watching)?;
-    let stopped = watch::run(watch, &mut |event| print(session, format, event));
+    let stopped = watch::run(watch, &mut |event| {
+        print(session, format, event);
+        service_manager::status(&summary(&now.now().conditions));
+    });
+    service_manager::stopping();
     drop(control);
     store.drop_watching(&*system)?;
     Ok(match stopped? {
@@ -90,6 +95,15 @@ fn line(event: &Event) -> String {
         (kind, _) => kind.word().to_owned(),
     };
     format!("{} {client}{what}: {}", event.at, event.message)
+}
+
+/// How many stand how, in one line.
+fn summary(conditions: &Conditions) -> String {
+    let all: Vec<&Condition> = conditions.manifest.iter().chain(conditions.clients.values()).collect();
+    let count = |stand: Stand| all.iter().filter(|condition| condition.condition == stand).count();
+    let stands = [Stand::Ready, Stand::Reconciling, Stand::Stalled, Stand::Contended];
+    let parts = stands.into_iter().filter(|stand| count(*stand) > 0);
+    parts.map(|stand| format!("{} {}", count(stand), stand.word())).collect::<Vec<_>>().join(", ")
 }
 
 /// How everything stands after a single pass.
