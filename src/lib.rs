@@ -23,4 +23,5 @@ pub mod secrets;
 pub mod store;
 pub mod reconcile;
 pub mod bridge;
+pub mod notice;
 pub mod cli;

@@ -8,6 +8,7 @@
 //! backups/ID.json     what a run replaced; contents in backups/objects/FINGERPRINT
 //! history.jsonl       one line per run
 //! events.jsonl        one line for everything that `watch` noticed or did, bounded
+//! notices.json        what was told last of each client, written by `watch`
 //! ```
 //!
 //! Invariant: directories are 0700 and files 0600; a file here is replaced whole or appended to, so
