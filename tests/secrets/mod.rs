@@ -14,11 +14,11 @@ mod age;
 #[cfg(target_os = "linux")]
 mod everywhere;
 #[cfg(target_os = "linux")]
-mod keyring;
+pub mod keyring;
 #[cfg(target_os = "linux")]
 mod terminal;
 #[cfg(unix)]
-mod tools;
+pub mod tools;
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};

@@ -16,8 +16,9 @@ const USUAL: usize = 20;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The log is kept by `mcpkeel watch`; its newest 2 to 4 MiB are there to be read. With \
-`--follow` it is looked\nat five times a second, until you interrupt it or nobody reads any more. Times are UTC."
+    after_help = "`mcpkeel watch` keeps the log; its newest 2 to 4 MiB are there to be read. Times are UTC.\n\
+With `--follow` it is looked at five times a second, until you interrupt it or nobody reads it\n\
+any more."
 )]
 pub struct Args {
     /// Go on with new events as they come

@@ -8,8 +8,8 @@ use crate::store::{Entry, Event, EventKind, Stand, from_rfc3339};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Rows without an ID are events: conditions that a client came into, suspensions, approvals, \
-new revisions.\n`mcpkeel events` shows all of them."
+    after_help = "Rows without an ID are events: conditions that a client came into, suspensions, approvals\n\
+and new revisions. `mcpkeel events` shows all of them."
 )]
 pub struct Args {
     /// How many of the newest rows to show; in JSON, of runs and of events each
