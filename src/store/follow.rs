@@ -5,7 +5,8 @@ use std::time::SystemTime;
 use super::{Event, Store, events_of};
 use crate::system::{At, FileError, FileId, Meta, System, found};
 
-/// How much of what was read is remembered, in bytes: enough to be found again in a log that was cut.
+/// How much is remembered of what was read before the last event, in bytes: with the event itself enough to be
+/// found again in a log that was cut.
 const REMEMBERED: usize = 4 << 10;
 
 /// A place in the log of events.
@@ -43,7 +44,8 @@ impl Reader {
         let end = memchr::memrchr(b'\n', bytes).map_or(0, |at| at + 1);
         let start = self.start(bytes).min(end);
         self.read = end;
-        self.tail = bytes[end.saturating_sub(REMEMBERED)..end].to_vec();
+        let last = memchr::memmem::rfind(&bytes[..end], b"\n{").unwrap_or(0);
+        self.tail = bytes[last.saturating_sub(REMEMBERED)..end].to_vec();
         events_of(&bytes[start..end])
     }
 
