@@ -23,6 +23,7 @@ pub mod secrets;
 pub mod store;
 pub mod reconcile;
 pub mod bridge;
+pub mod notice;
 pub mod watch;
 pub mod daemon;
 pub mod cli;

@@ -11,6 +11,7 @@ mod external;
 mod floors;
 mod golden;
 mod manifest;
+mod notice;
 mod probes;
 mod race;
 mod readme;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url};
 
 use super::Remote;
 use super::lines::LONGEST;
@@ -54,11 +54,6 @@ impl Server {
     /// # Errors
     /// `InvalidInput` when the address or a header cannot be one; the text names it and never its value.
     pub fn new(name: &str, remote: &Remote) -> io::Result<Self> {
-        static PROVIDER: Once = Once::new();
-        PROVIDER.call_once(|| {
-            // Refused only when there is one already, which serves as well.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        });
         let wrong = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
         let url = Url::parse(remote.url.expose().trim())
             .map_err(|error| wrong(format!("the address of `{name}` is not a URL: {error}")))?;
@@ -81,19 +76,14 @@ impl Server {
             value.set_sensitive(true);
             headers.append(key, value);
         }
-        let mut client = Client::builder()
-            .user_agent(concat!("mcpkeel/", env!("CARGO_PKG_VERSION")))
-            // Headers with secrets must not follow one.
-            .redirect(Policy::none())
+        let client = http_client(&url)
             .tcp_nodelay(true)
             .connect_timeout(CONNECT)
             // A stream may be silent for hours; these find out whether there is still somebody.
             .tcp_keepalive(ALIVE)
-            .http2_keep_alive_interval(ALIVE);
-        if is_this_machine(&url) {
-            client = client.no_proxy();
-        }
-        let client = client.build().map_err(|error| io::Error::other(error.without_url()))?;
+            .http2_keep_alive_interval(ALIVE)
+            .build()
+            .map_err(|error| io::Error::other(error.without_url()))?;
         Ok(Self { client, place: Place::new(name, &url), url, headers })
     }
 
@@ -144,8 +134,22 @@ impl Server {
     }
 }
 
-/// No proxy stands between us and ourselves.
-fn is_this_machine(url: &Url) -> bool {
+/// A client for this address, with what holds for all of ours.
+pub fn http_client(url: &Url) -> ClientBuilder {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| {
+        // Refused only when there is one already, which serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+    let client = Client::builder()
+        .user_agent(concat!("mcpkeel/", env!("CARGO_PKG_VERSION")))
+        // Headers with secrets must not follow one.
+        .redirect(Policy::none());
+    if is_this_machine(url) { client.no_proxy() } else { client }
+}
+
+/// Whether an address is on this machine: no proxy stands between us and ourselves, and nobody listens.
+pub fn is_this_machine(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }

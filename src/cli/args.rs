@@ -78,8 +78,10 @@ pub enum Command {
     Resume(cmd::suspend::ResumeArgs),
     /// Let `watch` apply a revision that changes what is run
     Approve(cmd::approve::Args),
-    /// List what was done
+    /// List what was done, and what happened in between
     History(cmd::history::Args),
+    /// Show what `watch` noticed and did, and what it notices now
+    Events(cmd::events::Args),
     /// Take the last apply back
     Undo(cmd::undo::Args),
     /// Copy every managed file into the backups, or list them

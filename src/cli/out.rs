@@ -79,6 +79,11 @@ impl Out {
         self.color_err
     }
 
+    /// Whether nobody reads what is written to standard output.
+    pub fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
     /// Whether standard output could not be written, other than by a reader who had enough.
     pub fn failed(&mut self) -> Option<io::Error> {
         if let Err(error) = io::stdout().lock().flush() {

@@ -15,5 +15,5 @@ mod wish;
 pub use delivery::{Leak, reach, unset};
 pub use pin::pin;
 pub use resolve::{Chosen, Desired, Machine, Target, Unit, resolve, server, source_of};
-pub use text::path;
+pub use text::{path, text};
 pub use wish::{Entry, Wish, wish};

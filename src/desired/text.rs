@@ -24,6 +24,12 @@ pub(super) fn fill(text: &str, units: &[Unit], unit: usize, machine: &Machine<'_
     filling.text
 }
 
+/// A text of a manifest that is no server's, such as the address of a webhook; whatever may be secret stays a
+/// reference.
+pub fn text(text: &str, units: &[Unit], unit: usize, machine: &Machine<'_>) -> Text {
+    fill(text, units, unit, machine, Kept::AsSecret)
+}
+
 struct Filling<'a> {
     units: &'a [Unit],
     machine: &'a Machine<'a>,

@@ -12,6 +12,7 @@
 //! suspended.json      which of them `watch` leaves alone
 //! approved.json       the revision that may change what is run
 //! watch.json, watch.lock   the process that watches
+//! notices.json        what was told last of each client, written by `watch`
 //! ```
 //!
 //! Invariant: directories are 0700 and files 0600; a file here is replaced whole or appended to, so
@@ -21,6 +22,7 @@
 mod backups;
 mod events;
 mod files;
+mod follow;
 mod history;
 mod journal;
 mod lock;
@@ -32,6 +34,7 @@ use std::path::{Path, PathBuf};
 pub use backups::{BackedUp, Backup, Before, Saved};
 pub use events::{Event, Kind as EventKind, Stand, events_of};
 pub use files::{create_dirs, json_text, load_json, save_json, write_among_others, write_file};
+pub use follow::Reader;
 pub use history::{Entry, Result as RunResult};
 pub use journal::{Commit, Dirs, Header, Journal, JournalFile, Line, Round, StateFile};
 pub use lock::{Holder, LockError, StateLock};

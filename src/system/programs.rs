@@ -63,6 +63,9 @@ pub trait Programs {
     /// All of standard input, at most a mebibyte.
     fn read_input(&self) -> io::Result<Secret<Vec<u8>>>;
 
+    /// Whether whoever reads our standard output has gone. Only Unix can tell before the next write.
+    fn is_reader_gone(&self) -> bool;
+
     /// Keeps this process's memory out of core dumps from here on. A program that we become is not
     /// concerned.
     fn keep_memory_private(&self);

@@ -176,6 +176,9 @@ impl Programs for ReadOnly<'_> {
     fn read_input(&self) -> io::Result<Secret<Vec<u8>>> {
         self.0.read_input()
     }
+    fn is_reader_gone(&self) -> bool {
+        self.0.is_reader_gone()
+    }
     fn keep_memory_private(&self) {
         self.0.keep_memory_private();
     }

@@ -99,6 +99,21 @@ impl Programs for Real {
         Ok(input)
     }
 
+    #[cfg(unix)]
+    fn is_reader_gone(&self) -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let stdout = io::stdout();
+        // Nothing is asked for: the end of the other side is always told.
+        let mut ends = [PollFd::new(&stdout, PollFlags::empty())];
+        let asked = poll(&mut ends, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+        asked.is_ok() && ends[0].revents().intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL)
+    }
+
+    #[cfg(not(unix))]
+    fn is_reader_gone(&self) -> bool {
+        false
+    }
+
     fn keep_memory_private(&self) {
         // Where the system refuses, there is nothing else to be done about it.
         #[cfg(target_os = "linux")]

@@ -11,7 +11,7 @@
 mod child;
 mod client;
 mod eras;
-mod fake;
+pub mod fake;
 mod faults;
 mod modern;
 #[cfg(target_os = "linux")]

@@ -24,7 +24,7 @@ const DOORS: &[&str] = &["rustix", "libc", "windows_sys", "xattr"];
 /// What tokio offers of the operating system, and the rooms that wait for other programs and machines with it.
 const ASYNC_DOORS: &[&str] =
     &["tokio::fs", "tokio::net", "tokio::process", "tokio::signal", "tokio::io::std"];
-const ASYNC_ROOMS: &[&str] = &["src/bridge/", "src/daemon/"];
+const ASYNC_ROOMS: &[&str] = &["src/bridge/", "src/notice/", "src/daemon/"];
 
 /// Who prints and asks: `system` reads what is asked of it, and the bridge's client is a program.
 const SPEAKERS: &[&str] = &["src/cli", "src/main.rs", "src/system", "src/bridge/mod.rs"];

@@ -32,20 +32,7 @@ impl<'h> Session<'h> {
         if !tools::are_there(&["dbus-daemon", "dbus-send", "gnome-keyring-daemon", "secret-tool"]) {
             return None;
         }
-        let config = format!(
-            "<busconfig><type>session</type><listen>unix:path={}</listen>\
-             <policy context=\"default\"><allow send_destination=\"*\" eavesdrop=\"true\"/>\
-             <allow eavesdrop=\"true\"/><allow own=\"*\"/></policy></busconfig>",
-            home.path("bus").display()
-        );
-        let config = home.write("bus.conf", config);
-        std::fs::create_dir_all(home.path("run")).expect("a directory");
-        let mut bus = Command::new("dbus-daemon");
-        bus.arg("--nofork").arg("--print-address").arg(format!("--config-file={}", config.display()));
-        let mut bus = bus.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("a bus");
-        // It says its address once it listens.
-        let mut line = String::new();
-        BufReader::new(bus.stdout.take().expect("a pipe")).read_line(&mut line).expect("an address");
+        let bus = start_bus(home);
         let mut daemon = within(home, "gnome-keyring-daemon");
         daemon.args(["--foreground", "--components=secrets"]);
         daemon.args((start == Start::Unlocked).then_some("--unlock"));
@@ -99,6 +86,25 @@ impl Drop for Session<'_> {
             child.wait().ok();
         }
     }
+}
+
+/// A session bus at a place of the home, which starts nothing by itself. To be ended by the caller.
+pub fn start_bus(home: &Sandbox) -> Child {
+    let config = format!(
+        "<busconfig><type>session</type><listen>unix:path={}</listen>\
+         <policy context=\"default\"><allow send_destination=\"*\" eavesdrop=\"true\"/>\
+         <allow eavesdrop=\"true\"/><allow own=\"*\"/></policy></busconfig>",
+        home.path("bus").display()
+    );
+    let config = home.write("bus.conf", config);
+    std::fs::create_dir_all(home.path("run")).expect("a directory");
+    let mut bus = Command::new("dbus-daemon");
+    bus.arg("--nofork").arg("--print-address").arg(format!("--config-file={}", config.display()));
+    let mut bus = bus.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("a bus");
+    // It says its address once it listens.
+    let mut line = String::new();
+    BufReader::new(bus.stdout.take().expect("a pipe")).read_line(&mut line).expect("an address");
+    bus
 }
 
 /// A program of this session.

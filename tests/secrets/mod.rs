@@ -14,7 +14,7 @@ mod age;
 #[cfg(target_os = "linux")]
 mod everywhere;
 #[cfg(target_os = "linux")]
-mod keyring;
+pub mod keyring;
 #[cfg(target_os = "linux")]
 mod terminal;
 #[cfg(unix)]

@@ -5,6 +5,7 @@
 mod contracts;
 #[cfg(unix)]
 mod delivery;
+mod events;
 #[cfg(unix)]
 mod leaks;
 mod language;

@@ -8,6 +8,7 @@ pub mod client;
 pub mod completions;
 pub mod diff;
 pub mod doctor;
+pub mod events;
 pub mod exec;
 pub mod explain;
 pub mod fmt;
@@ -49,6 +50,7 @@ pub fn run(session: &mut Session<'_>, command: Command) -> Result<u8, Failure> {
         Command::Resume(args) => suspend::resume(session, &args),
         Command::Approve(args) => approve::run(session, &args),
         Command::History(args) => history::run(session, &args),
+        Command::Events(args) => events::run(session, &args),
         Command::Undo(args) => undo::run(session, &args),
         Command::Backup(args) => backup::run(session, &args),
         Command::Restore(args) => restore::run(session, &args),

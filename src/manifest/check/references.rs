@@ -168,6 +168,10 @@ fn texts(manifest: &Manifest) -> Vec<(String, &str)> {
             let at = || pointer(&["settings", "notify", &index.to_string(), field]);
             all.extend(text.as_deref().map(|text| (at(), text)));
         }
+        for (at, text) in notify.command.iter().flatten().enumerate() {
+            let at = pointer(&["settings", "notify", &index.to_string(), "command", &at.to_string()]);
+            all.push((at, text));
+        }
     }
     all
 }

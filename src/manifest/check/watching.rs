@@ -79,8 +79,9 @@ impl Section<'_> {
                     self.say(Diagnostic::error("bad-url", message), &field, On::Value);
                 }
                 Ok(url) if !url.is_tls && !values::is_loopback(url.host) && !url.host.is_empty() => {
-                    let problem =
-                        Diagnostic::warning("plain-http", "Everybody on the way can read what is posted.");
+                    let message =
+                        "Plain `http`: nothing is posted to where everybody on the way can read it.";
+                    let problem = Diagnostic::error("plain-http", message);
                     self.say(problem.hint("use an address that starts with `https://`"), &field, On::Value);
                 }
                 Ok(_) => {}

@@ -72,6 +72,10 @@ impl Programs for Memory {
         Ok(Secret::new(self.state().answers.pop().unwrap_or_default().into_bytes()))
     }
 
+    fn is_reader_gone(&self) -> bool {
+        false
+    }
+
     fn keep_memory_private(&self) {}
 }
 
