@@ -17,6 +17,7 @@ mod contention;
 mod gate;
 mod inbox;
 mod metrics;
+mod notices;
 mod pass;
 mod places;
 mod polling;

@@ -48,6 +48,8 @@ pub struct Reporter {
     conditions: Conditions,
     /// What the state directory says.
     saved: Option<Conditions>,
+    /// Changes of conditions that nobody took yet.
+    fresh: Vec<Event>,
 }
 
 impl Reporter {
@@ -56,7 +58,7 @@ impl Reporter {
         // Conditions that cannot be read are found out again.
         let conditions = store.conditions(system).unwrap_or_default();
         snapshot.change(|now| now.conditions = conditions.clone());
-        Self { snapshot, saved: Some(conditions.clone()), conditions }
+        Self { snapshot, saved: Some(conditions.clone()), conditions, fresh: Vec::new() }
     }
 
     /// Keeps an event and tells of it.
@@ -98,6 +100,7 @@ impl Reporter {
         }
         self.conditions = next;
         self.publish();
+        self.fresh.extend(events.iter().cloned());
         events
     }
 
@@ -109,6 +112,7 @@ impl Reporter {
         let event = change(system, None, before, &found);
         self.conditions.manifest = Some(found);
         self.publish();
+        self.fresh.extend(event.clone());
         event
     }
 
@@ -125,9 +129,9 @@ impl Reporter {
         Ok(())
     }
 
-    /// How everything stands.
-    pub fn conditions(&self) -> &Conditions {
-        &self.conditions
+    /// The changes of conditions since the last time.
+    pub fn take_fresh(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.fresh)
     }
 
     fn publish(&self) {

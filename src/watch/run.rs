@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::inbox::{Debounce, Inbox, Stop, Woken};
+use super::notices::Notices;
 use super::pass::{Passed, Reconciler};
 use super::places::Places;
 use super::polling::Polling;
@@ -82,6 +83,7 @@ pub fn run(watch: Watch, tell: &mut Tell<'_>) -> Result<Stop, FileError> {
             Woken::Time => running.keep_alive(),
         }
     };
+    running.notices.finish();
     running.say(EventKind::Stopped, "no longer watching", tell)?;
     Ok(stop)
 }
@@ -93,10 +95,14 @@ pub fn run(watch: Watch, tell: &mut Tell<'_>) -> Result<Stop, FileError> {
 pub fn once(watch: Watch, tell: &mut Tell<'_>) -> Result<(), FileError> {
     let system = watch.system.clone();
     let mut reconciler = reconciler(&watch);
+    let mut notices = Notices::new(system.clone(), watch.store.clone());
     let end = system.ticks() + ONCE;
     while let Some(again) = reconciler.pass(tell)?.again.filter(|again| *again < end) {
         system.sleep(again.saturating_sub(system.ticks()));
     }
+    // What stands after the last look is news, not what was on the way there.
+    notices.hear(&reconciler.reporter.take_fresh(), reconciler.loaded(), tell);
+    notices.finish();
     Ok(())
 }
 
@@ -114,6 +120,7 @@ fn reconciler(watch: &Watch) -> Reconciler {
 struct Running {
     watch: Watch,
     reconciler: Reconciler,
+    notices: Notices,
     watcher: Option<Watcher>,
     polling: Option<Polling>,
     /// When a pass wants another one.
@@ -127,6 +134,7 @@ impl Running {
     fn new(watch: Watch) -> Self {
         Self {
             reconciler: reconciler(&watch),
+            notices: Notices::new(watch.system.clone(), watch.store.clone()),
             watcher: None,
             polling: None,
             again: None,
@@ -154,6 +162,8 @@ impl Running {
                 self.again = Some(system.ticks() + FAILED);
             }
         }
+        let fresh = self.reconciler.reporter.take_fresh();
+        self.notices.hear(&fresh, self.reconciler.loaded(), tell);
         self.keep_alive();
         let interval = Timing::of(&self.reconciler.settings()).interval;
         let luck = system.random().map_or(0.5, |bytes| f64::from(bytes[0]) / 255.0);
