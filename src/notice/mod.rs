@@ -14,6 +14,8 @@ mod command;
 mod desktop;
 mod queue;
 mod target;
+#[cfg(all(test, unix))]
+mod tests;
 mod told;
 mod webhook;
 

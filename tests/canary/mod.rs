@@ -50,6 +50,8 @@ const LOOKS: &[&[&str]] = &[
     &["secret", "rekey", "--dry-run"],
     &["history"],
     &["history", "--format", "json"],
+    &["events"],
+    &["events", "--format", "json"],
     &["backup", "--list"],
     &["backup", "--list", "--format", "json"],
     &["secret", "scan"],

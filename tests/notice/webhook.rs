@@ -183,12 +183,14 @@ fn a_server_that_never_answers_holds_nobody_up() {
         let told = Told::start();
         let targets: Vec<_> =
             (0..200).map(|_| all_targets(&memory, Path::new("/home/me/mcp.yaml"))).collect();
+        let mut targets = targets.into_iter();
+        told.tell(&event(Stand::Stalled, "x"), targets.next().expect("one"));
+        let _connection = listener.accept().await.expect("the first");
         let start = Instant::now();
         for targets in targets {
             told.tell(&event(Stand::Stalled, "x"), targets);
         }
         assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
-        let _connection = listener.accept().await.expect("the first");
         let start = Instant::now();
         let patience = Duration::from_millis(100);
         let problems = tokio::task::spawn_blocking(move || told.finish(patience)).await.expect("it ends");
@@ -242,4 +244,18 @@ fn the_library_of_standard_webhooks_agrees() {
         assert_eq!(String::from_utf8_lossy(&verified.stdout), text);
         assert!(!verify(&asked.body.replace("Stalled", "Ready")).status.success());
     });
+}
+
+#[test]
+fn a_manifest_that_posts_in_the_open_or_refers_to_nothing_is_refused() {
+    for (notify, code) in [
+        ("{ webhook: \"http://hooks.example.com/\" }", "plain-http"),
+        ("{ command: [tell, \"${var:nobody}\"] }", "unknown-var"),
+        ("{ webhook: \"https://hooks.example.com/\", key: \"${secret:nobody}\" }", "unknown-secret"),
+    ] {
+        let memory = machine(&format!("    - {notify}\n"));
+        let loaded = reconcile::load(&memory, Path::new("/home/me/mcp.yaml"), Care::Quick);
+        let errors: Vec<_> = loaded.diagnostics.iter().filter(|problem| problem.is_error()).collect();
+        assert!(errors.len() == 1 && errors[0].code == code, "{notify}: {errors:?}");
+    }
 }

@@ -189,11 +189,12 @@ fn a_service_is_installed_seen_reloaded_stopped_and_removed() {
     manager.until("it says how things stand", |manager| manager.property("StatusText").contains("Ready"));
 
     let looks = |manager: &mut UserManager<'_>| {
-        let text = manager.keel("status --metrics").out;
+        let text = manager.sh(&format!("\"{}\" status --metrics", env!("CARGO_BIN_EXE_mcpkeel"))).out;
         let counts = text.lines().filter(|line| line.starts_with("mcpkeel_reconcile_total"));
         counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum::<u64>()
     };
     let before = looks(&mut manager);
+    assert!(before > 0);
     manager.sh("systemctl --user reload mcpkeel").exits(0);
     manager.until("it looked again", |manager| looks(manager) > before);
     assert_eq!(manager.property("MainPID"), pid.to_string());
