@@ -15,6 +15,7 @@ mod race;
 mod readme;
 mod scan;
 mod secrets;
+mod source;
 mod stories;
 mod support;
 mod transaction;

@@ -45,7 +45,8 @@ pub struct Site<'a> {
     pub lock: &'a StateLock,
 }
 
-/// Carries a plan out: all of its files, or none (unless `keep_going`).
+/// Carries a plan out: all of its files, or none (unless `keep_going`). The revision of the manifest's source goes
+/// into the history and the backup.
 ///
 /// # Errors
 /// When a file could not be changed; then every file is as it was, and the failure says so.
@@ -56,6 +57,7 @@ pub fn apply(
     key: &[u8; 32],
     options: Options,
     keep_going: bool,
+    revision: Option<String>,
 ) -> Result<Applied, Box<transaction::Failure>> {
     let writing: Vec<&FilePlan> = plan.files.iter().filter(|file| file.writes()).collect();
     let mut replan = Replan {
@@ -69,7 +71,7 @@ pub fn apply(
     if changes.is_empty() && ledger_after(plan, &replan, ledger, &[]) == *ledger {
         return Ok(Applied::default());
     }
-    let meta = RunMeta { command: "apply".to_owned(), summary: summary(plan), revision: None, keep_going };
+    let meta = RunMeta { command: "apply".to_owned(), summary: summary(plan), revision, keep_going };
     // `commit` reads what `rework` wrote, one after the other.
     let replan = std::cell::RefCell::new(&mut replan);
     let mut commit = |outcome: &Outcome| {

@@ -78,7 +78,7 @@ pub fn json_text<T: Serialize>(path: &Path, format_version: u32, value: &T) -> R
 }
 
 /// Makes a directory of ours with its parents, itself closed to others.
-pub(super) fn create_dirs(system: &dyn System, path: &Path) -> Result<(), FileError> {
+pub fn create_dirs(system: &dyn System, path: &Path) -> Result<(), FileError> {
     let missing = |path: &Path| Ok(found(system.meta(path)).at(path, "look at")?.is_none());
     let mut parents = Vec::new();
     for parent in path.ancestors().skip(1) {

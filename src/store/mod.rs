@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 
 pub use backups::{BackedUp, Backup, Before, Saved};
 pub use events::{Event, Kind as EventKind, Stand, events_of};
-pub use files::{json_text, load_json, save_json, write_file};
+pub use files::{create_dirs, json_text, load_json, save_json, write_file};
 pub use history::{Entry, Result as RunResult};
 pub use journal::{Commit, Dirs, Header, Journal, JournalFile, Line, Round, StateFile};
 pub use lock::{Holder, LockError, StateLock};

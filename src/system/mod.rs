@@ -8,12 +8,12 @@
 
 mod children;
 mod memory;
+mod pipe;
 mod programs;
 mod read_only;
 mod real;
 mod real_keyring;
 mod real_programs;
-#[cfg(any(target_os = "linux", windows))]
 mod unsafe_calls;
 
 use std::fmt;
@@ -23,9 +23,11 @@ use std::time::SystemTime;
 
 pub use children::{Ending, end_group, keep_close};
 pub use memory::{Fault, Loss, Memory, Writer};
+pub use pipe::Pipe;
 pub use programs::{Keyring, KeyringError, Program, Programs, Ran};
 pub use read_only::ReadOnly;
 pub use real::Real;
+pub use unsafe_calls::register_transport;
 
 /// What a file system says about a path, without following a final symlink.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,6 +134,8 @@ pub trait System: Programs + Send + Sync {
     fn create_dir(&self, path: &Path, mode: u32) -> io::Result<()>;
     /// Removes an empty directory.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
+    /// Creates a symbolic link that says `target`; `path` must not exist yet.
+    fn create_link(&self, target: &Path, path: &Path) -> io::Result<()>;
     /// Sets a path's modification time to now.
     fn touch(&self, path: &Path) -> io::Result<()>;
 

@@ -18,7 +18,7 @@ mod keyring;
 #[cfg(target_os = "linux")]
 mod terminal;
 #[cfg(unix)]
-mod tools;
+pub mod tools;
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};

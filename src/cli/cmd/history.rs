@@ -4,6 +4,7 @@ use super::super::args::Format;
 use super::super::failure::Failure;
 use super::super::session::Session;
 use super::super::table;
+use crate::source::short;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -19,17 +20,25 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     let mut lines = session.store().history(session.system)?;
     lines.reverse();
     lines.truncate(args.limit);
-    let header = ["ID", "WHEN", "COMMAND", "OUTCOME", "SUMMARY"];
+    let has_revisions = lines.iter().any(|line| line.revision.is_some());
+    let mut header = vec!["ID", "WHEN", "COMMAND", "OUTCOME", "SUMMARY"];
+    if has_revisions {
+        header.insert(4, "REVISION");
+    }
     let rows: Vec<Vec<String>> = lines
         .iter()
         .map(|line| {
-            vec![
+            let mut row = vec![
                 line.id.clone(),
                 line.at.clone(),
                 line.command.clone(),
                 line.outcome.word().to_owned(),
                 line.summary.clone(),
-            ]
+            ];
+            if has_revisions {
+                row.insert(4, line.revision.as_deref().map(short).unwrap_or_default().to_owned());
+            }
+            row
         })
         .collect();
     match args.format {

@@ -44,7 +44,9 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     let header = ["CLIENT", "STATE", "IN SYNC", "ENTRIES", "FILE"];
     match args.format {
         Format::Json => {
-            session.out.data(json!({"format_version": 1, "clients": records, "last": last}).to_string())
+            let mut status = json!({"format_version": 1, "clients": records, "last": last});
+            super::plan::add_revision(&mut status, &loaded);
+            session.out.data(status.to_string());
         }
         Format::Markdown => {
             for line in table::markdown(&header, &rows) {
@@ -52,6 +54,7 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
             }
         }
         Format::Text => {
+            super::plan::say_revision(session, &loaded);
             for line in table::table(&header, &rows) {
                 session.out.data(line);
             }
