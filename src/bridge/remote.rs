@@ -1,7 +1,6 @@
 //! A server at an address, made ready: the client, its headers, and how a refusal reads.
 
 use std::io;
-use std::sync::Once;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
@@ -54,11 +53,7 @@ impl Server {
     /// # Errors
     /// `InvalidInput` when the address or a header cannot be one; the text names it and never its value.
     pub fn new(name: &str, remote: &Remote) -> io::Result<Self> {
-        static PROVIDER: Once = Once::new();
-        PROVIDER.call_once(|| {
-            // Refused only when there is one already, which serves as well.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        });
+        crate::system::choose_tls();
         let wrong = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
         let url = Url::parse(remote.url.expose().trim())
             .map_err(|error| wrong(format!("the address of `{name}` is not a URL: {error}")))?;

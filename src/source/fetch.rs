@@ -49,7 +49,7 @@ impl Checkout<'_> {
     }
 
     fn advance(&self, check: &dyn Fn(&Revision) -> Result<(), Problem>) -> Result<Fetched, Problem> {
-        transport::register(self.system)?;
+        transport::register(self.system, &self.dir)?;
         let known = self.head()?;
         let repo = Repo::open(self.system, &self.dir.join("repo.git"))?;
         let (id, branch) = repo.bring(&self.address, self.branch.as_deref())?;

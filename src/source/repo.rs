@@ -66,7 +66,9 @@ impl Repo {
     pub fn bring(&self, address: &Repository, branch: Option<&str>) -> Result<(String, String), Problem> {
         let (Repository::Http(url) | Repository::Ssh(url) | Repository::Path(url)) = address;
         let failed = |error: git2::Error| fetch_failed(url, &error);
-        let mut remote = self.0.remote_anonymous(url).map_err(failed)?;
+        // The longer word for the same way.
+        let address = url.strip_prefix("git+").unwrap_or(url);
+        let mut remote = self.0.remote_anonymous(address).map_err(failed)?;
         remote.connect(Direction::Fetch).map_err(failed)?;
         let name = match branch {
             Some(branch) => format!("refs/heads/{branch}"),

@@ -14,6 +14,7 @@ mod read_only;
 mod real;
 mod real_keyring;
 mod real_programs;
+mod tls;
 mod unsafe_calls;
 
 use std::fmt;
@@ -27,6 +28,7 @@ pub use pipe::Pipe;
 pub use programs::{Keyring, KeyringError, Program, Programs, Ran};
 pub use read_only::ReadOnly;
 pub use real::Real;
+pub use tls::choose_tls;
 pub use unsafe_calls::register_transport;
 
 /// What a file system says about a path, without following a final symlink.

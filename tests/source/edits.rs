@@ -16,7 +16,7 @@ fn adopting_drift_is_refused() {
     says(&team.home.run(&["adopt"]).exits(6), REFUSAL);
     let tree = format!(".local/state/mcpkeel/source/trees/{id}/mcp.yaml");
     assert_eq!(team.home.read(&tree), direct);
-    team.publish(&format!("{}", direct.replace("servers: [hello]", "servers: [hello], drift: adopt")));
+    team.publish(&direct.replace("servers: [hello]", "servers: [hello], drift: adopt"));
     says(&team.home.run(&["apply", "--yes", "--fetch"]).exits(6), REFUSAL);
     assert_eq!(team.home.read(".cursor/mcp.json"), drifted);
 }

@@ -7,6 +7,7 @@ mod edits;
 mod revisions;
 mod running;
 mod signatures;
+mod ways;
 
 use std::path::PathBuf;
 use std::process::Command;
