@@ -298,3 +298,27 @@ fn matching(system: &dyn System, dir: &Path, pattern: &str) -> Vec<PathBuf> {
     found.retain(|path| super::observe::follow(system, path).and_then(|real| system.meta(&real)).is_ok());
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::Memory;
+
+    #[test]
+    fn a_local_manifest_is_known_by_all_of_its_texts() {
+        let memory = Memory::default();
+        let revision = |included: &str| {
+            memory.write(Path::new("/home/me/mcp.yaml"), b"version: 1\ninclude: [more.yaml]\n");
+            memory.write(Path::new("/home/me/more.yaml"), included.as_bytes());
+            let state = Path::new("/home/me/state");
+            let loaded = load(&memory, Path::new("/home/me/mcp.yaml"), state, Which::Newest, Care::Quick);
+            assert!(loaded.is_valid() && loaded.sourced().is_none(), "{:?}", loaded.diagnostics);
+            loaded.revision()
+        };
+        let first = revision("version: 1\n");
+        assert_eq!(first, revision("version: 1\n"));
+        assert_ne!(first, revision("version: 1\nservers: {}\n"));
+        assert!(first.id.starts_with("local-") && first.id.len() == 18, "{}", first.id);
+        assert_eq!(first.short(), first.id);
+    }
+}

@@ -2,11 +2,14 @@ use std::time::Duration;
 
 use super::repo::Repo;
 use super::{Checkout, Good, Problem, Revision, Trust, head, transport, tree, verify};
-use crate::store::{create_dirs, rfc3339};
+use crate::store::rfc3339;
 use crate::system::{At, made};
 
 /// How long another fetch is waited for.
 const PATIENCE: Duration = Duration::from_secs(90);
+
+/// How many submodules are named that are left out.
+const MOST_NOTES: usize = 5;
 
 /// What a fetch brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +29,7 @@ impl Checkout<'_> {
     /// # Errors
     /// Why there is no new revision; the last good one stays, and the problem is remembered.
     pub fn fetch(&self, check: &dyn Fn(&Revision) -> Result<(), Problem>) -> Result<Fetched, Problem> {
-        create_dirs(self.system, &self.dir)?;
+        head::create(self.system, &self.dir)?;
         let busy = |error: crate::system::FileError| match error.source.kind() {
             std::io::ErrorKind::ResourceBusy => {
                 Problem::new("Busy", "another run has been fetching for too long", "look at it with `ps`")
@@ -115,6 +118,14 @@ impl Checkout<'_> {
         let tree = self.tree(id);
         self.system.rename_new(&unfinished, &tree).at(&tree, "create")?;
         self.system.sync(&trees).at(&trees, "flush")?;
-        Ok(submodules.iter().map(|path| format!("the submodule `{path}` is not fetched")).collect())
+        let mut notes: Vec<String> = submodules
+            .iter()
+            .take(MOST_NOTES)
+            .map(|path| format!("the submodule `{path}` is not fetched"))
+            .collect();
+        if submodules.len() > MOST_NOTES {
+            notes.push(format!("nor are {} other submodules", submodules.len() - MOST_NOTES));
+        }
+        Ok(notes)
     }
 }

@@ -83,6 +83,12 @@ impl Head {
     }
 }
 
+/// Makes the source's directory, and the state directory that it is in: both closed to others.
+pub(super) fn create(system: &dyn System, dir: &Path) -> Result<(), FileError> {
+    create_dirs(system, dir.parent().unwrap_or(dir))?;
+    create_dirs(system, dir)
+}
+
 pub(super) fn load(system: &dyn System, dir: &Path) -> Result<Head, FileError> {
     Ok(load_json(system, &dir.join("head.json"), FORMAT)?.unwrap_or_default())
 }
@@ -93,7 +99,7 @@ pub(super) fn change(
     dir: &Path,
     change: impl FnOnce(&mut Head),
 ) -> Result<(), FileError> {
-    create_dirs(system, dir)?;
+    create(system, dir)?;
     let _held = wait_for(system, &dir.join("head.lock"), Duration::from_secs(10))?;
     let before = load(system, dir)?;
     let mut after = before.clone();

@@ -12,12 +12,15 @@ use git2::{
 };
 
 use super::Problem;
-use super::tree::{DEEPEST, File, MOST_ENTRIES, MOST_IN_ALL, MOST_IN_FILE, What, is_plain};
-use crate::manifest::values::Repository;
-use crate::system::System;
+use super::tree::{self, DEEPEST, File, MOST_ENTRIES, MOST_IN_ALL, MOST_IN_FILE, What, is_plain};
+use crate::manifest::values::{self, Repository};
+use crate::system::{At, System, found};
 
 /// The most that may come over the line at once, in bytes.
 const MOST_RECEIVED: usize = 256 << 20;
+
+/// How many files of packs there may be: two or three for each fetch that brought something.
+const MOST_PACK_FILES: usize = 500;
 
 /// What holds the newest good revision, so that the next fetch asks only for what is new.
 const GOOD: &str = "refs/mcpkeel/good";
@@ -38,26 +41,30 @@ pub(super) struct Signed {
 pub(super) struct Repo(Bare);
 
 impl Repo {
-    /// Opens it, or makes it.
+    /// Opens it, or makes it: anew when it is damaged, or holds so many small packs that it gets slow. Nobody else
+    /// uses it meanwhile.
     pub fn open(system: &dyn System, path: &Path) -> Result<Self, Problem> {
-        let opened = match system.meta(path) {
-            Ok(_) => Bare::open_ext(
-                path,
-                RepositoryOpenFlags::BARE | RepositoryOpenFlags::NO_SEARCH,
-                std::iter::empty::<&str>(),
-            ),
-            Err(_) => {
-                let mut options = RepositoryInitOptions::new();
-                options
-                    .bare(true)
-                    .external_template(false)
-                    .mode(git2::RepositoryInitMode::from_bits_retain(0o700));
-                Bare::init_opts(path, &options)
-            }
-        };
-        opened.map(Self).map_err(|error| {
-            let message = format!("{} cannot be used: {}", path.display(), error.message());
-            Problem::new("StateFailed", message, "remove this directory; the next fetch makes it again")
+        // Left by a run that was cut off; the library would wait for its owner for ever.
+        let lock = path.join(format!("{GOOD}.lock"));
+        found(system.remove_file(&lock)).at(&lock, "remove")?;
+        let packs = path.join("objects/pack");
+        let packs = found(system.list(&packs)).at(&packs, "list")?.unwrap_or_default().len();
+        let flags = RepositoryOpenFlags::BARE | RepositoryOpenFlags::NO_SEARCH;
+        if packs < MOST_PACK_FILES
+            && let Ok(repo) = Bare::open_ext(path, flags, std::iter::empty::<&str>())
+        {
+            return Ok(Self(repo));
+        }
+        tree::remove(system, path)?;
+        let mut options = RepositoryInitOptions::new();
+        options
+            .bare(true)
+            .no_reinit(true)
+            .external_template(false)
+            .mode(git2::RepositoryInitMode::from_bits_retain(0o700));
+        Bare::init_opts(path, &options).map(Self).map_err(|error| {
+            let message = format!("{} cannot be made: {}", path.display(), error.message());
+            Problem::new("StateFailed", message, "`mcpkeel doctor` looks at the state directory")
         })
     }
 
@@ -81,7 +88,12 @@ impl Repo {
                     Problem::new("NoBranch", message, "name one with `branch:` under `source`")
                 })?,
         };
-        let shown = name.strip_prefix("refs/heads/").unwrap_or(&name).to_owned();
+        let shown =
+            name.strip_prefix("refs/heads/").filter(|name| values::is_branch(name)).map(str::to_owned);
+        let shown = shown.ok_or_else(|| {
+            let message = format!("the default branch of {url} has a name that cannot be one");
+            Problem::new("NoBranch", message, "name a branch with `branch:` under `source`")
+        })?;
         let heads = remote.list().map_err(failed)?;
         let tip = heads.iter().find(|head| head.name() == name).map(git2::RemoteHead::oid);
         let Some(tip) = tip else {
@@ -202,7 +214,7 @@ impl Listing<'_> {
             };
             let path = if under.is_empty() { name.to_owned() } else { format!("{under}/{name}") };
             let id = entry.id().to_string();
-            if self.files.len() >= MOST_ENTRIES {
+            if self.files.len() + self.submodules.len() >= MOST_ENTRIES {
                 let message = format!("the repository has more than {MOST_ENTRIES} files");
                 return Err(Problem::new("TooBig", message, hint));
             }
@@ -259,7 +271,9 @@ fn damaged(error: &git2::Error) -> Problem {
 }
 
 fn fetch_failed(url: &str, error: &git2::Error) -> Problem {
-    let message = format!("{url} cannot be fetched: {}", error.message());
+    // Part of it may be what the other side says.
+    let said: String = error.message().chars().filter(|c| !c.is_control()).take(500).collect();
+    let message = format!("{url} cannot be fetched: {said}");
     // The library loses the code on its way out of the transport.
     if error.code() == ErrorCode::Owner || error.message().contains("not owned by current user") {
         let message = format!("{url} cannot be fetched: it belongs to another user");

@@ -42,14 +42,15 @@ pub(super) enum What {
 /// Whether a name may become a file's.
 pub(super) fn is_plain(name: &str) -> bool {
     let is_special = matches!(name, "" | "." | "..") || name.eq_ignore_ascii_case(".git");
-    !is_special && !name.contains(['/', '\\', '\0', ':'])
+    !is_special && !name.contains(['/', '\\', ':']) && !name.contains(char::is_control)
 }
 
 /// Whether a link at this path inside a tree stays inside, whatever other links it passes: it climbs only at its
 /// beginning, where the directories above it are known to be real ones.
 pub(super) fn stays_inside(path: &str, target: &str) -> bool {
     let depth = path.matches('/').count();
-    let steps: Vec<&str> = target.split('/').filter(|step| *step != ".").collect();
+    let steps: Vec<&str> =
+        target.strip_suffix('/').unwrap_or(target).split('/').filter(|step| *step != ".").collect();
     let climbs = steps.iter().take_while(|step| **step == "..").count();
     climbs <= depth && !target.is_empty() && steps[climbs..].iter().all(|step| is_plain(step))
 }
@@ -108,12 +109,13 @@ mod tests {
     #[test]
     fn a_link_stays_inside_or_is_refused() {
         for (path, target) in
-            [("a", "b"), ("d/a", "../b"), ("d/e/a", "../../x/y"), ("a", "./b"), ("d/a", "..")]
+            [("a", "b"), ("d/a", "../b"), ("d/e/a", "../../x/y"), ("a", "./b"), ("a", "b/"), ("d/a", "..")]
         {
             assert!(stays_inside(path, target), "{path} -> {target}");
         }
         for (path, target) in [
             ("a", ""),
+            ("a", "/"),
             ("a", "/etc/passwd"),
             ("a", "../b"),
             ("d/a", "../../b"),
@@ -130,7 +132,7 @@ mod tests {
     #[test]
     fn only_plain_names_become_files() {
         assert!(is_plain("mcp.yaml") && is_plain(".gitignore"));
-        for name in ["", ".", "..", ".git", ".GIT", "a/b", "a\\b", "c:"] {
+        for name in ["", ".", "..", ".git", ".GIT", "a/b", "a\\b", "c:", "\u{1b}[2J"] {
             assert!(!is_plain(name), "{name}");
         }
     }

@@ -33,7 +33,7 @@ fn files_are_private_and_no_program_of_the_repository_runs() {
     let modes = ["mcp.yaml", "run.sh", "deep", "deep/er", "deep/er/x"]
         .map(|path| mode(&format!("trees/{id}/{path}")));
     assert_eq!(modes, [0o600, 0o700, 0o700, 0o700, 0o600]);
-    assert_eq!(["", "trees", "head.json", "repo.git"].map(mode), [0o700, 0o700, 0o600, 0o700]);
+    assert_eq!(["..", "", "trees", "head.json", "repo.git"].map(mode), [0o700, 0o700, 0o700, 0o600, 0o700]);
     assert!(!team.home.exists(".local/state/mcpkeel/source/repo.git/hooks/post-checkout"));
 }
 
@@ -168,5 +168,7 @@ fn a_repository_of_another_user_is_explained() {
     }
     let plan = team.home.run(&["plan"]).exits(1);
     says(&plan, "it belongs to another user");
-    says(&plan, "safe.directory");
+    says(&plan, &format!("git config --global --add safe.directory {}", team.remote()));
+    team.git(&["config", "--global", "--add", "safe.directory", &team.remote()]);
+    team.home.run(&["plan"]).exits(0);
 }

@@ -1,5 +1,9 @@
 //! Which revision counts: the newest that follows from the last good one and holds.
 
+use std::process::Stdio;
+#[cfg(unix)]
+use std::time::Duration;
+
 use super::{Team, manifest};
 use crate::stories::{json_of, says};
 
@@ -235,4 +239,53 @@ fn validate_judges_what_is_here() {
     let ran = team.home.run(&["validate", "--strict"]).exits(0);
     says(&ran, "its source was not fetched yet");
     assert!(!team.home.exists(".local/state/mcpkeel"), "validate fetches nothing");
+}
+
+#[test]
+fn runs_at_the_same_time_fetch_one_after_the_other() {
+    let team = Team::new(&manifest(1));
+    for version in 2..5 {
+        let id = team.publish(&manifest(version));
+        let start =
+            || team.home.command(&["plan", "--fetch"]).stdout(Stdio::null()).spawn().expect("it starts");
+        let runs: Vec<_> = (0..4).map(|_| start()).collect();
+        for mut run in runs {
+            assert!(run.wait().expect("it ends").success());
+        }
+        assert_eq!(team.stands_at(), (id, None));
+    }
+}
+
+/// However far a fetch came before it was ended, the next one finds its way.
+#[cfg(unix)]
+#[test]
+fn a_fetch_that_is_cut_off_leaves_the_last_good_revision() {
+    let team = Team::new(&manifest(1));
+    team.home.run(&["apply", "--yes"]).exits(0);
+    for round in 0..25 {
+        let (before, _) = team.stands_at();
+        let files: Vec<(String, String)> =
+            (0..20).map(|file| (format!("data/{file}"), format!("{round} {file}\n"))).collect();
+        let files: Vec<(&str, &str)> =
+            files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        let next = team.commit(&[&files[..], &[("mcp.yaml", &manifest(round))]].concat());
+        team.push();
+        let mut run = team
+            .home
+            .command(&["plan", "--fetch"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        // No synchronisation: where it is cut off is left to chance.
+        std::thread::sleep(Duration::from_micros(u64::from(round) * 1500));
+        run.kill().expect("ended");
+        run.wait().expect("ended");
+        let (now, _) = team.stands_at();
+        assert!(now == before || now == next, "{now}");
+        team.home.run(&["exec", "hello"]).exits(0);
+        team.fetch().exits(0);
+        assert_eq!(team.stands_at(), (next, None), "round {round}");
+    }
+    assert!(team.trees().iter().all(|name| name.len() == 40), "{:?}", team.trees());
 }

@@ -6,6 +6,7 @@ use std::process::Command;
 use super::{ME, Team, manifest};
 use crate::secrets::tools::are_there;
 use crate::stories::says;
+use crate::support::repo;
 
 /// Makes an SSH key; its public half.
 fn ssh_key(team: &Team, name: &str) -> String {
@@ -56,6 +57,23 @@ fn a_revision_that_one_of_us_signed_is_used_and_shows_who() {
     let third = publish_signed(&team, 3, "mine");
     team.fetch().exits(0);
     assert_eq!(team.stands_at(), (third, None));
+}
+
+#[test]
+fn the_example_works_with_a_repository_of_ones_own() {
+    let Some(team) = team() else { return };
+    let example = std::fs::read_to_string(repo().join("examples/source/mcp.yaml")).expect("an example");
+    let address = "git: git@github.com:ada/dotfiles";
+    assert!(example.contains(address), "{example}");
+    let key = team.home.read("mine.pub");
+    team.home.write("allowed_signers", format!("{ME} namespaces=\"git\" {key}"));
+    team.home.write("mcp.yaml", example.replace(address, &format!("git: {}", team.remote())));
+    let text = manifest(2).replace("args:", "env: { TOKEN: \"${secret:github-token}\" }, args:");
+    team.home.write("team/work/ai/mcp.yaml", text);
+    publish_signed(&team, 2, "mine");
+    let plan = team.home.run(&["plan", "--fetch"]).exits(0);
+    says(&plan, &format!("(main, signed by {ME})"));
+    says(&plan, "secrets: github-token from the keyring's `github-token`");
 }
 
 #[test]

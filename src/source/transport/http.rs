@@ -25,7 +25,8 @@ pub(super) struct Http(Arc<Line>);
 
 struct Line {
     ways: Arc<Ways>,
-    runtime: Runtime,
+    /// Taken only when the connection is given up.
+    runtime: Option<Runtime>,
     /// Set by the first request.
     found: Mutex<Option<Found>>,
 }
@@ -43,7 +44,7 @@ impl Http {
         crate::system::choose_tls();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| trouble(error.to_string()))?;
-        Ok(Self(Arc::new(Line { ways, runtime, found: Mutex::new(None) })))
+        Ok(Self(Arc::new(Line { ways, runtime: Some(runtime), found: Mutex::new(None) })))
     }
 }
 
@@ -113,25 +114,33 @@ impl Line {
     }
 
     fn send(&self, request: RequestBuilder) -> Result<Response, String> {
-        let answer = async { tokio::time::timeout(self.ways.patience, request.send()).await };
-        match self.runtime.block_on(answer) {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(causes(error)),
-            Err(_) => Err(self.silent()),
-        }
+        self.wait(request.send())
     }
 
     fn piece(&self, response: &mut Response) -> Result<Option<Vec<u8>>, String> {
-        let piece = async { tokio::time::timeout(self.ways.patience, response.chunk()).await };
-        match self.runtime.block_on(piece) {
-            Ok(Ok(piece)) => Ok(piece.map(|piece| piece.to_vec())),
-            Ok(Err(error)) => Err(causes(error)),
+        Ok(self.wait(response.chunk())?.map(|piece| piece.to_vec()))
+    }
+
+    /// Waits for something, not for ever.
+    fn wait<T>(&self, something: impl Future<Output = reqwest::Result<T>>) -> Result<T, String> {
+        let runtime = self.runtime.as_ref().ok_or("the connection was given up")?;
+        match runtime.block_on(async { tokio::time::timeout(self.ways.patience, something).await }) {
+            Ok(outcome) => outcome.map_err(causes),
             Err(_) => Err(self.silent()),
         }
     }
 
     fn silent(&self) -> String {
         format!("it was silent for {} s", self.ways.patience.as_secs())
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        // The look-up of a name cannot be interrupted, and must not be waited for.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
