@@ -21,6 +21,7 @@ pub mod plan;
 pub mod system;
 pub mod secrets;
 pub mod store;
+pub mod source;
 pub mod reconcile;
 pub mod bridge;
 pub mod notice;

@@ -18,6 +18,7 @@ mod readme;
 mod scan;
 mod secrets;
 mod service;
+mod source;
 mod stories;
 mod support;
 mod transaction;

@@ -1,7 +1,6 @@
 //! A server at an address, made ready: the client, its headers, and how a refusal reads.
 
 use std::io;
-use std::sync::Once;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
@@ -136,11 +135,7 @@ impl Server {
 
 /// A client for this address, with what holds for all of ours.
 pub fn http_client(url: &Url) -> ClientBuilder {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| {
-        // Refused only when there is one already, which serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
+    crate::system::choose_tls();
     let client = Client::builder()
         .user_agent(concat!("mcpkeel/", env!("CARGO_PKG_VERSION")))
         // Headers with secrets must not follow one.

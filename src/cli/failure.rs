@@ -4,6 +4,7 @@ use crate::base::Diagnostic;
 use crate::clients::catalog;
 use crate::reconcile::transaction::{self, Problem};
 use crate::reconcile::{ImportError, KeepError, RestoreError};
+use crate::source;
 use crate::store::LockError;
 use crate::system::FileError;
 
@@ -86,6 +87,7 @@ impl From<Box<transaction::Failure>> for Failure {
                 let hint = problem.hint.unwrap_or_else(|| "every file is as it was".to_owned());
                 match problem.code {
                     "changed-meanwhile" => Self::Stale(message),
+                    "sourced" => Self::Refused { message, hint },
                     _ => Self::Failed { message, hint: Some(hint) },
                 }
             }
@@ -99,6 +101,17 @@ impl From<Box<transaction::Failure>> for Failure {
                     "close the client, or try again when it is idle; every file is as it was".to_owned(),
                 ),
             },
+        }
+    }
+}
+
+impl From<source::Problem> for Failure {
+    fn from(problem: source::Problem) -> Self {
+        let source::Problem { reason, message, hint } = problem;
+        match reason {
+            "InvalidManifest" => Self::Invalid(vec![Diagnostic::error("invalid-source", message).hint(hint)]),
+            "Unverified" | "NotFastForward" | "LeadsOut" => Self::Refused { message, hint },
+            _ => Self::Failed { message, hint: Some(hint) },
         }
     }
 }

@@ -5,7 +5,8 @@ use super::failure::Failure;
 use super::out::Out;
 use crate::base::{Diagnostic, Severity};
 use crate::plan::{Ledger, Options, Plan};
-use crate::reconcile::{self, Care, Loaded, ManifestEdit, Scene};
+use crate::reconcile::{self, Care, Loaded, ManifestEdit, Scene, Which};
+use crate::source;
 use crate::store::{StateLock, Store, load_json};
 use crate::system::System;
 
@@ -92,12 +93,27 @@ impl<'a> Session<'a> {
         Store::at(dir.unwrap_or_else(|| PathBuf::from("/nonexistent/no-home-directory")))
     }
 
-    /// The manifest with its includes.
+    /// The manifest as it stands, errors and all.
+    pub fn read(&self, which: Which<'_>, care: Care) -> Loaded {
+        reconcile::load(self.system, &self.manifest_path(), self.store().dir(), which, care)
+    }
+
+    /// The manifest with its includes and its source, which is fetched when there is nothing of it yet.
     ///
     /// # Errors
     /// [`Failure::Invalid`] with everything that is wrong with it. Warnings are printed.
     pub fn load(&mut self) -> Result<Loaded, Failure> {
-        let loaded = reconcile::load(self.system, &self.manifest_path(), Care::Quick);
+        self.load_fresh(false)
+    }
+
+    /// The same, with the source fetched first if that is asked for.
+    pub fn load_fresh(&mut self, fetch: bool) -> Result<Loaded, Failure> {
+        let mut loaded = self.read(Which::Newest, Care::Quick);
+        match &loaded.source {
+            Some(source) if fetch || !source.is_current => loaded = self.fetch(loaded)?,
+            None if fetch && loaded.is_valid() => self.out.say("note: the manifest has no source to fetch"),
+            _ => {}
+        }
         if !loaded.is_valid() {
             return Err(Failure::Invalid(loaded.diagnostics));
         }
@@ -109,6 +125,28 @@ impl<'a> Session<'a> {
             .collect();
         self.notes(&warnings);
         Ok(loaded)
+    }
+
+    /// Fetches the manifest's source. When that fails the last good revision is used, with a warning.
+    fn fetch(&mut self, loaded: Loaded) -> Result<Loaded, Failure> {
+        let store = self.store();
+        let is_own = |problem: &&Diagnostic| problem.is_error() && problem.code != "not-fetched";
+        if loaded.sourced().is_none() && loaded.diagnostics.iter().any(|problem| is_own(&problem)) {
+            return Ok(loaded);
+        }
+        let from = loaded.units.first().and_then(|main| source::of(self.system, store.dir(), main));
+        if let Some(from) = from {
+            self.out.say(format!("fetching {}", from.address()));
+        }
+        match reconcile::fetch(self.system, &loaded, store.dir()) {
+            Ok(fetched) => fetched.notes.iter().for_each(|note| self.out.say(format!("note: {note}"))),
+            Err(problem) => {
+                let Some(last) = loaded.sourced() else { return Err(problem.into()) };
+                let message = format!("{}; {} is used", problem.message, last.short());
+                self.notes(&[Diagnostic::warning("not-fetched", message).hint(problem.hint)]);
+            }
+        }
+        Ok(self.read(Which::Newest, Care::Quick))
     }
 
     /// Prints remarks about the work at hand: notes in a line each, the rest with its place.

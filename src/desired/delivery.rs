@@ -232,6 +232,10 @@ impl Delivering<'_> {
             args.extend(["--client".to_owned(), self.target.key.clone()]);
         }
         args.extend(["--manifest".to_owned(), self.manifest()]);
+        let sourced = self.units.iter().find_map(|unit| unit.sourced.as_ref());
+        if let Some(dir) = sourced.and_then(|sourced| sourced.state_dir.as_ref()) {
+            args.extend(["--state-dir".to_owned(), dir.display().to_string()]);
+        }
         args.extend(["--pin".to_owned(), pin(self.chosen, filters, self.units)]);
         entry(args)
     }

@@ -14,6 +14,6 @@ mod wish;
 
 pub use delivery::{Leak, reach, unset};
 pub use pin::pin;
-pub use resolve::{Chosen, Desired, Machine, Target, Unit, resolve, server, source_of};
+pub use resolve::{Chosen, Desired, Machine, Sourced, Target, Unit, resolve, server, source_of};
 pub use text::{path, text};
 pub use wish::{Entry, Wish, wish};

@@ -44,6 +44,17 @@ pub struct Unit {
     pub path: PathBuf,
     /// The directory that relative paths start from.
     pub dir: PathBuf,
+    /// Set when a repository's revision holds it.
+    pub sourced: Option<Sourced>,
+}
+
+/// Where the files of a repository's revision lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sourced {
+    /// The revision's own directory; nothing in it is ever edited.
+    pub tree: PathBuf,
+    /// The state directory, if it is one that `mcpkeel exec` must be told.
+    pub state_dir: Option<PathBuf>,
 }
 
 /// The manifest resolved for this machine.

@@ -32,6 +32,9 @@ pub use typed::TEXTS;
 /// Most problems that are listed for one file.
 pub const MAX_PROBLEMS: usize = 200;
 
+/// Sections that do not count in a manifest of a repository.
+pub const LOCAL: [&str; 4] = ["source", "gateway", "supervisor", "settings"];
+
 /// A manifest file: its text and where everything stands in it.
 #[derive(Debug)]
 pub struct File {
@@ -62,6 +65,8 @@ pub struct Parsed {
     pub manifest: Option<model::Manifest>,
     /// Every problem of this file by itself, in the order of their places.
     pub diagnostics: Vec<Diagnostic>,
+    /// Whether a repository holds it, so that what is this machine's own business does not count in it.
+    pub is_sourced: bool,
     /// What is left of a manifest with errors once they are cut out, for [`check()`] alone.
     partial: Option<model::Manifest>,
     /// JSON pointers of what was cut out.
@@ -196,6 +201,21 @@ fn line_starts(text: &str) -> Vec<u32> {
     let first = if text.starts_with('\u{feff}') { 3 } else { 0 };
     let newlines = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at as u32 + 1);
     std::iter::once(first).chain(newlines).collect()
+}
+
+impl Parsed {
+    /// The same, as a file of a repository: the sections of [`LOCAL`] do not count.
+    #[must_use]
+    pub fn sourced(mut self) -> Self {
+        self.is_sourced = true;
+        for manifest in [&mut self.manifest, &mut self.partial].into_iter().flatten() {
+            manifest.source = None;
+            manifest.gateway = None;
+            manifest.supervisor = None;
+            manifest.settings = model::Settings::default();
+        }
+        self
+    }
 }
 
 impl File {

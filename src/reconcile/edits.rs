@@ -1,8 +1,9 @@
 //! Changes to the manifest's own files: through the same transaction as every other file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::apply::Site;
+use super::recover::Undone;
 use super::transaction::{self, Access, After, Change, Rework, RunMeta};
 use crate::base::{Diagnostic, Fingerprint};
 
@@ -29,6 +30,32 @@ impl Rework for Refuse {
     }
 }
 
+/// Refuses files of a repository's revision: the next one would undo what is written there.
+///
+/// # Errors
+/// Names the first.
+pub(super) fn refuse_sourced<'p>(
+    site: &Site<'_>,
+    paths: impl IntoIterator<Item = &'p Path>,
+) -> Result<(), Box<transaction::Failure>> {
+    let trees = site.store.path("source").join("trees");
+    let Some((path, inside)) =
+        paths.into_iter().find_map(|path| Some((path, path.strip_prefix(&trees).ok()?)))
+    else {
+        return Ok(());
+    };
+    let inside: PathBuf = inside.components().skip(1).collect();
+    let message =
+        format!("it is `{}` of a revision of the manifest's source, which is not edited", inside.display());
+    let hint = "edit it in the repository, commit and push; nothing was changed";
+    let problem = Diagnostic::error("sourced", message).hint(hint);
+    Err(Box::new(transaction::Failure {
+        problem: transaction::Problem::Refused(Box::new(problem)),
+        path: Some(path.to_owned()),
+        undone: Ok(Undone::default()),
+    }))
+}
+
 /// Writes new texts of manifests, as one.
 ///
 /// # Errors
@@ -38,6 +65,7 @@ pub fn write_manifests(
     command: &str,
     edits: Vec<ManifestEdit>,
 ) -> Result<(), Box<transaction::Failure>> {
+    refuse_sourced(site, edits.iter().map(|edit| edit.path.as_path()))?;
     let names: Vec<String> = edits.iter().map(|edit| super::tilde(site.system, &edit.path)).collect();
     let meta = RunMeta {
         command: command.to_owned(),

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::load::{Care, load};
+use super::load::{Care, Which, load};
 use super::observe::{follow, observe};
 use super::survey::{is_installed, places};
 use crate::base::mask;
 use crate::document::Document;
 use crate::plan::{Ledger, State};
+use crate::source::{self, Checkout, Head};
 use crate::store::{Store, load_json};
 use crate::system::{Kind, System};
 
@@ -45,7 +46,7 @@ impl Finding {
 
 /// Looks at the manifest, the state directory and every client's file. Writes nothing.
 pub fn examine(system: &dyn System, store: &Store, manifest: &Path) -> Vec<Finding> {
-    let mut findings = vec![examine_manifest(system, manifest)];
+    let mut findings = examine_manifest(system, store, manifest);
     findings.extend(examine_state(system, store));
     let ledger: Ledger = load_json(system, &store.path("ledger.json"), 1).ok().flatten().unwrap_or_default();
     for (client, place) in places(system) {
@@ -58,10 +59,11 @@ pub fn examine(system: &dyn System, store: &Store, manifest: &Path) -> Vec<Findi
     findings
 }
 
-fn examine_manifest(system: &dyn System, path: &Path) -> Finding {
+fn examine_manifest(system: &dyn System, store: &Store, path: &Path) -> Vec<Finding> {
     let name = super::shown(system, path);
-    let loaded = load(system, path, Care::Full);
-    match loaded.diagnostics.iter().filter(|problem| problem.is_error()).count() {
+    let loaded = load(system, path, store.dir(), Which::Newest, Care::Full);
+    let is_own = |problem: &&crate::base::Diagnostic| problem.is_error() && problem.code != "not-fetched";
+    let finding = match loaded.diagnostics.iter().filter(is_own).count() {
         0 => Finding::good(format!("manifest {name}"), "valid"),
         _ if system.meta(path).is_err() => Finding::bad(
             format!("manifest {name}"),
@@ -73,6 +75,24 @@ fn examine_manifest(system: &dyn System, path: &Path) -> Finding {
             format!("{errors} errors"),
             "`mcpkeel validate` shows them",
         ),
+    };
+    let source = loaded.units.first().and_then(|main| source::of(system, store.dir(), main));
+    std::iter::once(finding).chain(source.map(|source| examine_source(&source))).collect()
+}
+
+fn examine_source(source: &Checkout<'_>) -> Finding {
+    let subject = format!("source {}", source.address());
+    match source.head() {
+        Err(error) => Finding::bad(subject, error.to_string(), "remove it; the next fetch makes it again"),
+        Ok(Head { problem: Some(problem), .. }) => Finding::bad(
+            subject,
+            format!("{} since {}: {}", problem.reason, problem.since, problem.message),
+            problem.hint,
+        ),
+        Ok(head) => match source.newest(&head) {
+            Some(good) => Finding::good(subject, format!("revision {}", good.revision())),
+            None => Finding::bad(subject, "not fetched yet", "`mcpkeel plan --fetch` fetches it"),
+        },
     }
 }
 

@@ -16,6 +16,7 @@ mod phrase;
 pub mod recover;
 pub mod scan;
 mod secrets;
+mod sourced;
 mod survey;
 pub mod transaction;
 mod undo;
@@ -27,12 +28,13 @@ pub use apply::{Applied, FileReport, Manner, Site, apply};
 pub use edits::{ManifestEdit, write_manifests};
 pub use examine::{Finding, examine};
 pub use import::{ImportError, Imported, import, skeleton};
-pub use load::{Care, Loaded, load};
+pub use load::{Care, Loaded, Sourcing, Which, load};
 pub use phrase::{Kept, Stash};
 pub use secrets::{
     KeepError, UsedBy, can_keep, declare_secret, drop_secret, forget_secret, keep_secret, keep_secrets,
     keeps_another, replace_age_files, secret_uses,
 };
+pub use sourced::{fetch, mark_applied};
 pub use survey::{Scene, is_installed, make_plan, places};
 pub use undo::{RestoreError, Restored, backup, clients_of, restore};
 

@@ -104,6 +104,7 @@ pub fn recover(system: &dyn System, store: &Store, lock: &StateLock) -> Result<R
                 summary: "cut off, and undone by the next run".to_owned(),
                 files: journal.header.files.iter().map(|file| file.path.clone()).collect(),
                 outcome: RunResult::Undone,
+                revision: None,
             };
             store.add_history(system, lock, &entry)?;
             keep_strays(system, store, lock, &journal.header, &undone.strays)?;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::apply::Site;
-use super::edits::{ManifestEdit, Refuse};
+use super::edits::{ManifestEdit, Refuse, refuse_sourced};
 use super::transaction::{self, Access, After, Change, RunMeta};
 use crate::base::{Diagnostic, Fingerprint, Place, Pointer, Secret};
 use crate::desired::{self, Unit};
@@ -168,6 +168,8 @@ pub fn keep_secrets(
     edits: Vec<ManifestEdit>,
 ) -> Result<(), KeepError> {
     let system = site.system;
+    let kept = values.iter().filter_map(|(source, _)| source.file());
+    refuse_sourced(site, kept.chain(edits.iter().map(|edit| edit.path.as_path())))?;
     for (source, _) in values {
         can_keep(system, source, recipients)?;
     }
@@ -236,6 +238,7 @@ pub fn keeps_another(
 /// What the store, the file system or another writer of the manifest has against it.
 pub fn drop_secret(site: &Site<'_>, source: Option<&Source>, edit: ManifestEdit) -> Result<bool, KeepError> {
     let system = site.system;
+    refuse_sourced(site, source.and_then(Source::file).into_iter().chain([edit.path.as_path()]))?;
     let mut changes = Vec::new();
     let was_there = match source {
         Some(Source::Keyring(entry)) => system
@@ -270,6 +273,7 @@ pub fn replace_age_files(
     site: &Site<'_>,
     files: Vec<(PathBuf, Fingerprint, Vec<u8>)>,
 ) -> Result<(), Box<transaction::Failure>> {
+    refuse_sourced(site, files.iter().map(|(path, ..)| path.as_path()))?;
     let changes = files.into_iter().map(|(path, before, bytes)| Change {
         path,
         before: Some(before),

@@ -333,6 +333,7 @@ impl Run<'_> {
             summary: self.meta.summary.clone(),
             files: self.outcome.files.iter().map(|file| file.path.clone()).collect(),
             outcome: if failed { RunResult::Partly } else { RunResult::Done },
+            revision: self.meta.revision.clone(),
         });
         let dirs = store.load_journal(system, self.id)?;
         let dirs = dirs.iter().flat_map(|journal| journal.made_dirs().cloned()).collect();
@@ -384,6 +385,7 @@ impl Run<'_> {
                 summary: self.meta.summary.clone(),
                 files: undone.put_back.clone(),
                 outcome: RunResult::RolledBack,
+                revision: self.meta.revision.clone(),
             },
         );
         Ok(undone)

@@ -79,6 +79,14 @@ impl Source {
         }
     }
 
+    /// The file that holds it, if a file does.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Age(path) | Self::File(path) => Some(path),
+            Self::Keyring(_) | Self::Env(_) | Self::Command { .. } => None,
+        }
+    }
+
     /// Where in the store, as a person reads it.
     pub fn place(&self) -> String {
         match self {

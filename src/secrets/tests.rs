@@ -17,6 +17,7 @@ pub(super) fn units(secrets: &str, rest: &str) -> Vec<Unit> {
         manifest: parsed.manifest.unwrap_or_else(|| panic!("{:?}", parsed.diagnostics)),
         path: dir.join("mcp.yaml"),
         dir,
+        sourced: None,
     }]
 }
 
@@ -223,6 +224,7 @@ fn uses_are_found_through_variables() {
         manifest: parsed.manifest.expect("valid"),
         path: PathBuf::from("/mcp.yaml"),
         dir: PathBuf::from("/"),
+        sourced: None,
     }];
     let found: Vec<(String, String, u32)> =
         uses(&units).into_iter().map(|found| (found.secret, found.server, found.place.line)).collect();

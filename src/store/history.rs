@@ -22,6 +22,9 @@ pub struct Entry {
     pub files: Vec<PathBuf>,
     /// How it ended.
     pub outcome: Result,
+    /// The manifest's revision, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
 }
 
 /// How a run ended.
@@ -95,6 +98,7 @@ mod tests {
             summary: "1 file".to_owned(),
             files: vec!["/home/me/.claude.json".into()],
             outcome: Result::Done,
+            revision: None,
         }
     }
 

@@ -8,13 +8,14 @@
 
 mod children;
 mod memory;
+mod pipe;
 mod programs;
 mod read_only;
 mod real;
 mod real_keyring;
 mod real_programs;
 pub mod service_manager;
-#[cfg(any(target_os = "linux", windows))]
+mod tls;
 mod unsafe_calls;
 mod watcher;
 mod writers;
@@ -26,9 +27,12 @@ use std::time::SystemTime;
 
 pub use children::{Ending, end_group, keep_close};
 pub use memory::{Fault, Loss, Memory, Writer};
+pub use pipe::Pipe;
 pub use programs::{Keyring, KeyringError, Program, Programs, Ran};
 pub use read_only::{Looked, ReadOnly};
 pub use real::Real;
+pub use tls::choose_tls;
+pub use unsafe_calls::register_transport;
 pub use watcher::{Noticed, WatchError, Watcher};
 pub use writers::writers_in;
 
@@ -137,6 +141,8 @@ pub trait System: Programs + Send + Sync {
     fn create_dir(&self, path: &Path, mode: u32) -> io::Result<()>;
     /// Removes an empty directory.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
+    /// Creates a symbolic link that says `target`; `path` must not exist yet.
+    fn create_link(&self, target: &Path, path: &Path) -> io::Result<()>;
     /// Sets a path's modification time to now.
     fn touch(&self, path: &Path) -> io::Result<()>;
 

@@ -109,6 +109,9 @@ impl System for ReadOnly<'_> {
     fn remove_dir(&self, _path: &Path) -> io::Result<()> {
         refused()
     }
+    fn create_link(&self, _target: &Path, _path: &Path) -> io::Result<()> {
+        refused()
+    }
     fn touch(&self, _path: &Path) -> io::Result<()> {
         refused()
     }

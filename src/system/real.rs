@@ -162,6 +162,16 @@ impl System for Real {
         fs::remove_dir(path)
     }
 
+    fn create_link(&self, target: &Path, path: &Path) -> io::Result<()> {
+        #[cfg(unix)]
+        return std::os::unix::fs::symlink(target, path);
+        #[cfg(not(unix))]
+        {
+            let _ = (target, path);
+            Err(io::Error::new(io::ErrorKind::Unsupported, "links need a right here that users do not have"))
+        }
+    }
+
     fn touch(&self, path: &Path) -> io::Result<()> {
         #[cfg(windows)]
         let file = {

@@ -4,12 +4,29 @@
 //! and no call keeps one.
 #![allow(unsafe_code)]
 
+#[cfg(any(target_os = "linux", windows))]
 use std::io;
+use std::sync::Mutex;
 
 #[cfg(target_os = "linux")]
 pub use linux::*;
 #[cfg(windows)]
 pub use windows::*;
+
+/// Has git's library reach addresses that begin like this by a transport of ours.
+///
+/// # Errors
+/// When there is one for them already.
+pub fn register_transport(
+    prefix: &str,
+    make: impl Fn(&git2::Remote<'_>) -> Result<git2::transport::Transport, git2::Error> + Send + Sync + 'static,
+) -> Result<(), git2::Error> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _held = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    // SAFETY: the list of transports must not change while it is read or changed by others. It is changed here
+    // alone, under the lock; the caller registers before it makes its first remote, and once in a process.
+    unsafe { git2::transport::register(prefix, make) }
+}
 
 #[cfg(target_os = "linux")]
 mod linux {

@@ -37,6 +37,7 @@ struct Waiting {
     first: Option<Duration>,
     last: Duration,
     everything: bool,
+    asked: bool,
     now: bool,
     stop: Option<Stop>,
 }
@@ -55,8 +56,10 @@ pub enum Stop {
 pub enum Woken {
     /// Something happened to these, and they have been quiet since.
     Touched(BTreeSet<PathBuf>),
-    /// Anything may have happened, or somebody asks for a look at everything.
+    /// Anything may have happened.
     Everything,
+    /// Somebody asks for a look at everything.
+    Asked,
     /// It is time.
     Time,
     /// It ends.
@@ -108,6 +111,13 @@ impl Inbox {
 
     /// Asks for a look at everything, at once.
     pub fn ask(&self) {
+        let mut state = self.state();
+        (state.waiting.asked, state.waiting.now) = (true, true);
+        self.bell.notify_one();
+    }
+
+    /// Has everything looked at, at once.
+    pub fn wake(&self) {
         let mut state = self.state();
         (state.waiting.everything, state.waiting.now) = (true, true);
         self.bell.notify_one();
@@ -168,7 +178,11 @@ impl Inbox {
             };
             if due <= now && (waiting.first.is_some() || waiting.now) {
                 let taken = std::mem::take(waiting);
-                return if taken.everything { Woken::Everything } else { Woken::Touched(taken.touched) };
+                return match (taken.asked, taken.everything) {
+                    (true, _) => Woken::Asked,
+                    (false, true) => Woken::Everything,
+                    (false, false) => Woken::Touched(taken.touched),
+                };
             }
             if until <= now {
                 return Woken::Time;
@@ -269,6 +283,8 @@ mod tests {
         let inbox = inbox();
         inbox.notice(ms(5), Noticed::Path("/home/me/a.json".into()));
         inbox.ask();
+        assert_eq!(inbox.wait(&|| ms(5), DEBOUNCE, ms(1000)), Woken::Asked);
+        inbox.wake();
         assert_eq!(inbox.wait(&|| ms(5), DEBOUNCE, ms(1000)), Woken::Everything);
     }
 }

@@ -14,6 +14,7 @@
 //! Start reading at [`Reconciler::pass`]; [`run`] is the loop around it.
 
 mod contention;
+mod fetching;
 mod gate;
 mod inbox;
 mod metrics;

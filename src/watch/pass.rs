@@ -10,10 +10,11 @@ use super::reporting::{Reporter, Tell};
 use super::torn::{Torn, Wholeness};
 use super::verdict::{Finding, Findings, Verdict, targets, verdict, worse};
 use crate::base::{Diagnostic, Fingerprint};
-use crate::manifest::model::{Approve, Settings};
+use crate::manifest::model::{Approve, ManifestSource, Settings};
 use crate::plan::{Action, FilePlan, Ledger, Options, Plan};
-use crate::reconcile::{self, Applied, Care, Loaded, Manner, Scene, Site};
+use crate::reconcile::{self, Applied, Care, Loaded, Manner, Scene, Site, Which};
 use crate::secrets::{Source, Vault};
+use crate::source::Problem;
 use crate::store::{Event, EventKind, LockError, Stand, StateLock, Store, load_json};
 use crate::system::{FileError, Looked, ReadOnly, System, follow};
 
@@ -32,6 +33,10 @@ pub struct Reconciler {
     good: Option<Loaded>,
     /// Since when it cannot.
     unusable: Option<Duration>,
+    /// The repository that the manifest names.
+    source: Option<ManifestSource>,
+    /// Why it brought no new revision the last time.
+    pub(super) unfetched: Option<Problem>,
     /// What each client's file says as far as we know, by its real path.
     seen: BTreeMap<PathBuf, Option<Fingerprint>>,
     contention: Contention,
@@ -78,6 +83,8 @@ impl Reconciler {
             manifest,
             good: None,
             unusable: None,
+            source: None,
+            unfetched: None,
             seen: BTreeMap::new(),
             contention: Contention::default(),
             torn: Torn::default(),
@@ -94,6 +101,19 @@ impl Reconciler {
     /// The last manifest that could be used.
     pub fn loaded(&self) -> Option<&Loaded> {
         self.good.as_ref()
+    }
+
+    /// The repository that the manifest names, whether or not the manifest can be used.
+    pub fn source(&self) -> Option<&ManifestSource> {
+        self.source.as_ref()
+    }
+
+    /// Reads which repository the manifest names; whether it names one.
+    pub fn find_source(&mut self) -> bool {
+        let (system, dir) = (&*self.system, self.store.dir());
+        let loaded = reconcile::load(system, &self.manifest, dir, Which::Newest, Care::Quick);
+        self.source = loaded.units.first().and_then(|unit| unit.manifest.source.clone());
+        self.source.is_some()
     }
 
     /// Whether all of these are clients' files that say what they said: our own writes, or somebody
@@ -143,16 +163,30 @@ impl Reconciler {
 
     /// Reads the manifest; one that cannot be used leaves the last good one in its place.
     fn load(&mut self, view: &ReadOnly<'_>, passed: &mut Passed) -> Verdict {
-        let loaded = reconcile::load(view, &self.manifest, Care::Quick);
+        let loaded = reconcile::load(view, &self.manifest, self.store.dir(), Which::Newest, Care::Quick);
+        self.source = loaded.units.first().and_then(|unit| unit.manifest.source.clone());
+        let unfetched = self.unfetched.as_ref().filter(|_| self.source.is_some());
         if loaded.is_valid() {
             self.unusable = None;
             self.good = Some(loaded);
+            if let Some(problem) = unfetched {
+                return unfetched_verdict(problem, "; the last good revision stays in force");
+            }
             let message = "it can be had and read".to_owned();
             return Verdict { stand: Stand::Ready, reason: "InSync", message };
         }
         let now = self.system.ticks();
         let since = *self.unusable.get_or_insert(now);
         let problem = loaded.diagnostics.iter().find(|problem| problem.is_error());
+        if problem.is_some_and(|problem| problem.code == "not-fetched") {
+            return match unfetched {
+                Some(problem) => unfetched_verdict(problem, ""),
+                None => {
+                    let message = problem.map(sentence).unwrap_or_default();
+                    Verdict { stand: Stand::Reconciling, reason: "Fetching", message }
+                }
+            };
+        }
         let message = problem.map(sentence).unwrap_or_default();
         if now.saturating_sub(since) < PATIENCE {
             passed.again_at(now + PATIENCE / 10);
@@ -174,12 +208,12 @@ impl Reconciler {
         tell: &mut Tell<'_>,
     ) -> Result<(), FileError> {
         let system = self.system.clone();
-        let revision = loaded.revision();
+        let revision = loaded.revision().id;
         let options = Options { hold: self.holds(loaded, &revision)?, ..Options::default() };
         let mut seen = self.look(loaded, view, options)?;
         if has_work(&seen) {
             match self.store.lock(&*system, "watch") {
-                Ok(lock) => seen = self.carry_out(loaded, view, options, &revision, &lock, passed, tell)?,
+                Ok(lock) => seen = self.carry_out(loaded, view, options, &lock, passed, tell)?,
                 Err(LockError::File(error)) => return Err(error),
                 Err(held) => {
                     passed.again_at(system.ticks() + LOCKED);
@@ -197,6 +231,11 @@ impl Reconciler {
         }
         self.remember(&seen);
         let clients = verdicts(&seen.plan, &seen.gated.findings);
+        let is_whole =
+            clients.iter().all(|(_, verdict)| verdict.stand == Stand::Ready && verdict.reason != "Suspended");
+        if is_whole || passed.wrote {
+            reconcile::mark_applied(&*system, loaded, self.store.dir(), is_whole)?;
+        }
         for event in self.reporter.stand(&*system, stands, clients, Some(&revision)) {
             self.reporter.event(&*system, &self.store, &event, tell)?;
         }
@@ -245,7 +284,6 @@ impl Reconciler {
         loaded: &Loaded,
         view: &ReadOnly<'_>,
         options: Options,
-        revision: &str,
         lock: &StateLock,
         passed: &mut Passed,
         tell: &mut Tell<'_>,
@@ -264,10 +302,11 @@ impl Reconciler {
         let (allowed, left): (Vec<_>, Vec<_>) =
             doing.files.drain(..).partition(|file| seen.gated.allowed.contains(&file.real));
         let doing = Plan { files: allowed, notes: doing.notes };
-        let manner = Manner { command: "watch", revision: Some(revision.to_owned()), keep_going: true };
+        let sourced = loaded.sourced().map(|revision| revision.id.clone());
+        let manner = Manner { command: "watch", revision: sourced, keep_going: true };
         match reconcile::apply(&site, &doing, &seen.ledger, &key, options, manner) {
             Ok(applied) => {
-                self.applied(&doing, &applied, revision, &mut seen.gated.findings, passed, tell)?
+                self.applied(&doing, &applied, &loaded.revision().id, &mut seen.gated.findings, passed, tell)?
             }
             Err(failure) => {
                 for file in doing.files.iter().filter(|file| file.writes()) {
@@ -480,6 +519,15 @@ fn verdicts(plan: &Plan, findings: &Findings) -> Vec<(String, Verdict)> {
         }
     }
     found.into_iter().collect()
+}
+
+/// How the manifest stands when its repository brought nothing new. Being out of reach passes by itself.
+fn unfetched_verdict(problem: &Problem, rest: &str) -> Verdict {
+    let stand = match problem.reason {
+        "FetchFailed" | "Busy" => Stand::Reconciling,
+        _ => Stand::Stalled,
+    };
+    Verdict { stand, reason: problem.reason, message: format!("{}{rest}", problem.message) }
 }
 
 /// A problem in one line.

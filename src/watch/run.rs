@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::fetching::{Fetching, fetch};
 use super::inbox::{Debounce, Inbox, Stop, Woken};
 use super::notices::Notices;
 use super::pass::{Passed, Reconciler};
@@ -11,6 +12,7 @@ use super::reporting::{Reporter, Snapshot, Tell};
 use super::verdict::Verdict;
 use crate::manifest::model::Settings;
 use crate::manifest::values;
+use crate::source::{Fetched, Problem};
 use crate::store::{Event, EventKind, Stand, Store};
 use crate::system::{FileError, System, WatchError, Watcher};
 
@@ -78,6 +80,10 @@ pub fn run(watch: Watch, tell: &mut Tell<'_>) -> Result<Stop, FileError> {
         match running.watch.inbox.wait(&clock, timing.debounce, until) {
             Woken::Stop(stop) => break stop,
             Woken::Touched(touched) if running.reconciler.knows(&touched) => running.keep_alive(),
+            Woken::Asked => {
+                running.fetching.ask(running.reconciler.source(), true);
+                next_full = running.round(tell);
+            }
             Woken::Touched(_) | Woken::Everything => next_full = running.round(tell),
             Woken::Time if running.is_due(next_full) => next_full = running.round(tell),
             Woken::Time => running.keep_alive(),
@@ -96,6 +102,15 @@ pub fn once(watch: Watch, tell: &mut Tell<'_>) -> Result<(), FileError> {
     let system = watch.system.clone();
     let mut reconciler = reconciler(&watch);
     let mut notices = Notices::new(system.clone(), watch.store.clone());
+    if reconciler.find_source() {
+        take_fetched(
+            &mut reconciler,
+            &*system,
+            &watch.store,
+            fetch(&*system, &watch.store, &watch.manifest),
+            tell,
+        )?;
+    }
     let end = system.ticks() + ONCE;
     while let Some(again) = reconciler.pass(tell)?.again.filter(|again| *again < end) {
         system.sleep(again.saturating_sub(system.ticks()));
@@ -117,10 +132,43 @@ fn reconciler(watch: &Watch) -> Reconciler {
     )
 }
 
+/// Takes in what a fetch brought.
+fn take_fetched(
+    reconciler: &mut Reconciler,
+    system: &dyn System,
+    store: &Store,
+    outcome: Result<Fetched, Problem>,
+    tell: &mut Tell<'_>,
+) -> Result<(), FileError> {
+    let word = match &outcome {
+        Ok(fetched) if fetched.is_new => "new",
+        Ok(_) => "unchanged",
+        Err(_) => "failed",
+    };
+    reconciler.reporter.snapshot.change(|now| now.metrics.fetched(word));
+    reconciler.unfetched = None;
+    match outcome {
+        Ok(fetched) if fetched.is_new => {
+            let revision = fetched.revision;
+            let message = format!("revision {revision} was fetched");
+            let event =
+                Event { revision: Some(revision.id), ..Event::new(system, EventKind::Revision, message) };
+            reconciler.reporter.event(system, store, &event, tell)?;
+            for note in fetched.notes {
+                reconciler.reporter.event(system, store, &Event::new(system, EventKind::Note, note), tell)?;
+            }
+        }
+        Ok(_) => {}
+        Err(problem) => reconciler.unfetched = Some(problem),
+    }
+    Ok(())
+}
+
 struct Running {
     watch: Watch,
     reconciler: Reconciler,
     notices: Notices,
+    fetching: Fetching,
     watcher: Option<Watcher>,
     polling: Option<Polling>,
     /// When a pass wants another one.
@@ -135,6 +183,12 @@ impl Running {
         Self {
             reconciler: reconciler(&watch),
             notices: Notices::new(watch.system.clone(), watch.store.clone()),
+            fetching: Fetching::new(
+                watch.system.clone(),
+                watch.store.clone(),
+                watch.manifest.clone(),
+                watch.inbox.clone(),
+            ),
             watcher: None,
             polling: None,
             again: None,
@@ -147,6 +201,10 @@ impl Running {
     /// A pass, and then whatever is to be watched from now on. Returns when the next full one is due.
     fn round(&mut self, tell: &mut Tell<'_>) -> Duration {
         let system = self.watch.system.clone();
+        if let Some(outcome) = self.fetching.take(self.reconciler.source()) {
+            // A log that cannot be written shows in the pass that follows.
+            let _ = take_fetched(&mut self.reconciler, &*system, &self.watch.store, outcome, tell);
+        }
         match self.reconciler.pass(tell) {
             Ok(passed) => {
                 self.again = passed.again;
@@ -162,6 +220,7 @@ impl Running {
                 self.again = Some(system.ticks() + FAILED);
             }
         }
+        self.fetching.ask(self.reconciler.source(), false);
         let fresh = self.reconciler.reporter.take_fresh();
         self.notices.hear(&fresh, self.reconciler.loaded(), tell);
         self.keep_alive();
@@ -226,7 +285,10 @@ impl Running {
         let now = self.watch.system.ticks();
         let polling = self.polling.as_ref().map(|_| now + POLL);
         let alive = self.watch.alive.as_ref().map(|(every, _)| self.told + *every);
-        [self.again, polling, alive].into_iter().flatten().fold(next_full, Duration::min)
+        [self.again, polling, alive, self.fetching.next()]
+            .into_iter()
+            .flatten()
+            .fold(next_full, Duration::min)
     }
 
     /// Whether it is time for a pass.
@@ -234,7 +296,8 @@ impl Running {
         let system = self.watch.system.clone();
         let now = system.ticks();
         let has_changed = self.polling.as_mut().is_some_and(|polling| polling.has_changed(&*system));
-        has_changed || next_full <= now || self.again.is_some_and(|again| again <= now)
+        let is_past = |time: Option<Duration>| time.is_some_and(|time| time <= now);
+        has_changed || next_full <= now || is_past(self.again) || is_past(self.fetching.next())
     }
 
     fn keep_alive(&mut self) {

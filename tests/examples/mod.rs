@@ -27,7 +27,7 @@ fn every_example_is_laid_out_as_fmt_does() {
 
 #[test]
 fn every_example_plans_and_writes_nothing() {
-    for manifest in examples() {
+    for manifest in complete() {
         let home = Sandbox::new();
         let ran = home.run(&["-f", text(&manifest), "plan", "--format", "json"]);
         assert_eq!(ran.code, 0, "{}\n{}{}", manifest.display(), ran.out, ran.err);
@@ -43,7 +43,7 @@ fn every_example_plans_and_writes_nothing() {
 /// Nothing that an example says may lead out of the home directory or the example's own.
 #[test]
 fn every_example_stays_where_it_belongs() {
-    for manifest in examples() {
+    for manifest in complete() {
         let home = Sandbox::new();
         let ran = home.run(&["-f", text(&manifest), "plan", "--format", "json"]).exits(0);
         let plan: Value = serde_json::from_str(&ran.out).expect("JSON");
@@ -122,6 +122,11 @@ fn examples() -> Vec<PathBuf> {
     found.sort();
     assert!(found.len() >= 5);
     found
+}
+
+/// Those that need no repository to be fetched; `source::signatures` plans the other one.
+fn complete() -> Vec<PathBuf> {
+    examples().into_iter().filter(|manifest| !manifest.ends_with("source/mcp.yaml")).collect()
 }
 
 fn ready_servers() -> Vec<PathBuf> {

@@ -26,6 +26,10 @@ const ASYNC_DOORS: &[&str] =
     &["tokio::fs", "tokio::net", "tokio::process", "tokio::signal", "tokio::io::std"];
 const ASYNC_ROOMS: &[&str] = &["src/bridge/", "src/notice/", "src/daemon/"];
 
+/// Libraries that reach other machines or write files by themselves, and the rooms that need them.
+const FAR_DOORS: &[(&str, &[&str])] =
+    &[("git2", &["src/source/", "src/system/"]), ("reqwest", &["src/bridge/", "src/source/"])];
+
 /// Who prints and asks: `system` reads what is asked of it, and the bridge's client is a program.
 const SPEAKERS: &[&str] = &["src/cli", "src/main.rs", "src/system", "src/bridge/mod.rs"];
 
@@ -82,6 +86,16 @@ fn only_the_system_floor_talks_to_the_operating_system() {
             if let Some(door) = ASYNC_DOORS.iter().find(|door| line.contains(*door)) {
                 wrong.push(format!("{}:{number}: {door}", source.name));
             }
+        }
+    }
+    for source in sources() {
+        for (library, rooms) in FAR_DOORS {
+            if rooms.iter().any(|room| source.name.starts_with(room)) {
+                continue;
+            }
+            let product = source.without_tests();
+            let uses = product.lines().filter(|(_, line)| word_in(line, &format!("{library}::")));
+            wrong.extend(uses.map(|(number, _)| format!("{}:{number}: {library}", source.name)));
         }
     }
     assert!(wrong.is_empty(), "use crate::system instead:\n{}", wrong.join("\n"));

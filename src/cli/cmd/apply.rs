@@ -5,7 +5,7 @@ use super::super::failure::Failure;
 use super::super::session::Session;
 use crate::clients::catalog;
 use crate::plan::{Action, Guard, Options, Plan, SavedPlan};
-use crate::reconcile::{self, Applied, Manner, Site};
+use crate::reconcile::{self, Applied, Loaded, Manner, Site};
 use serde_json::json;
 
 #[derive(Debug, clap::Args)]
@@ -15,6 +15,9 @@ pub struct Args {
     /// A plan saved by `mcpkeel plan --out FILE`; refused if anything changed since (exit code 5)
     #[arg(value_name = "PLAN", conflicts_with_all = ["client", "adopt"])]
     plan: Option<PathBuf>,
+    /// Fetch the manifest's source first
+    #[arg(long, conflicts_with = "plan")]
+    fetch: bool,
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
@@ -43,7 +46,7 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         session.use_manifest(&saved.manifest);
     }
     let only = saved.as_ref().map_or(&args.client, |saved| &saved.only).as_deref();
-    let mut loaded = session.load()?;
+    let mut loaded = session.load_fresh(args.fetch)?;
     let mut plan = session.plan(&loaded, options, only)?;
     if let Some(saved) = &saved {
         let key = session.machine_key("apply")?;
@@ -52,6 +55,7 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     if args.format == Format::Text {
         session.notes(&plan.notes);
         if !session.out.quiet {
+            super::plan::say_revision(session, &loaded);
             super::plan::print(session, &plan, "");
         }
     }
@@ -61,8 +65,10 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     }
     if !has_work && session.store().journal_ids(session.system)?.is_empty() {
         let nothing = Applied::default();
-        report(session, args, &plan, &nothing);
-        return Ok(exit_code(&plan, &nothing));
+        report(session, args, &loaded, &plan, &nothing);
+        let code = exit_code(&plan, &nothing);
+        reconcile::mark_applied(session.system, &loaded, session.store().dir(), code == 0 && only.is_none())?;
+        return Ok(code);
     }
     let key = session.machine_key("apply")?;
     let agreed = SavedPlan::of(&plan, &session.ledger()?, &loaded.path, options, only, &key);
@@ -88,11 +94,14 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         loaded = session.load()?;
         plan = session.plan(&loaded, options, only)?;
     }
-    let manner = Manner { command: "apply", revision: None, keep_going: args.keep_going };
+    let revision = loaded.sourced().map(|revision| revision.id.clone());
+    let manner = Manner { command: "apply", revision, keep_going: args.keep_going };
     let applied = reconcile::apply(&site, &plan, &session.ledger()?, &key, options, manner)?;
+    let code = exit_code(&plan, &applied);
+    reconcile::mark_applied(system, &loaded, store.dir(), code == 0 && only.is_none())?;
     store.prune_backups(system, &lock, loaded.settings().backups.keep as usize)?;
-    report(session, args, &plan, &applied);
-    Ok(exit_code(&plan, &applied))
+    report(session, args, &loaded, &plan, &applied);
+    Ok(code)
 }
 
 fn guards(plan: &Plan) -> Vec<Guard> {
@@ -141,18 +150,19 @@ fn confirm(session: &Session<'_>, plan: &Plan, args: &Args) -> Result<(), Failur
     session.agree("Apply this plan?", "not applied", "`mcpkeel apply --yes` applies without asking")
 }
 
-fn report(session: &mut Session<'_>, args: &Args, plan: &Plan, applied: &Applied) {
+fn report(session: &mut Session<'_>, args: &Args, loaded: &Loaded, plan: &Plan, applied: &Applied) {
     match args.format {
-        Format::Json => session.out.data(
-            json!({
+        Format::Json => {
+            let mut report = json!({
                 "format_version": 1,
                 "id": applied.id,
                 "files": applied.files,
                 "counts": plan.counts(),
                 "refused": plan.has_failed_blocks() || plan.counts().refused > 0,
-            })
-            .to_string(),
-        ),
+            });
+            super::plan::add_revision(&mut report, loaded);
+            session.out.data(report.to_string());
+        }
         Format::Text | Format::Markdown => {
             for file in &applied.files {
                 let name = reconcile::tilde(session.system, &file.path);

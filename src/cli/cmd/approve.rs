@@ -21,7 +21,7 @@ pub struct Args {
 
 pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     let loaded = session.load()?;
-    let revision = loaded.revision();
+    let revision = loaded.revision().id;
     if let Some(given) = &args.revision {
         let bare = revision.strip_prefix("local-").unwrap_or(&revision);
         let fits = given.len() >= SHORTEST

@@ -8,7 +8,7 @@ use super::super::session::Session;
 use super::super::table;
 use crate::clients::{catalog, spec::ReloadMode};
 use crate::plan::{Action, Options, Plan};
-use crate::reconcile::{self, Care};
+use crate::reconcile::{self, Care, Which};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -94,7 +94,7 @@ fn states(session: &mut Session<'_>) -> Result<BTreeMap<String, String>, Failure
     if session.system.meta(&path).is_err() {
         return Ok(BTreeMap::new());
     }
-    let loaded = reconcile::load(session.system, &path, Care::Quick);
+    let loaded = session.read(Which::Newest, Care::Quick);
     if !loaded.is_valid() {
         return Err(Failure::Invalid(loaded.diagnostics));
     }

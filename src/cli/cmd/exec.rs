@@ -6,7 +6,7 @@ use crate::base::{Diagnostic, Secret};
 use crate::bridge::{self, Bridge, Remote, Upstream};
 use crate::clients::{Filter, Launch, Text};
 use crate::desired::{self, Chosen, Machine, Unit};
-use crate::reconcile::{self, Care};
+use crate::reconcile::{Care, Loaded, Which};
 use crate::secrets::Vault;
 use crate::system::Program;
 
@@ -29,20 +29,11 @@ pub struct Args {
 }
 
 pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
-    let loaded = reconcile::load(session.system, &session.manifest_path(), Care::Quick);
-    if !loaded.is_valid() {
-        return Err(Failure::Invalid(loaded.diagnostics));
-    }
+    let loaded = applied(session, args)?;
     let units = &loaded.units;
     let started = crate::secrets::with_machine(session.system, units, |machine| {
-        let chosen = choose(args, units, machine)?;
+        let chosen = agreed(args, units, machine)?;
         let filters = args.client.is_some();
-        if args.pin.as_ref().is_some_and(|pin| *pin != desired::pin(&chosen, filters, units)) {
-            return Err(Failure::Refused {
-                message: format!("`{}` is not what was applied: the manifest has changed since", args.name),
-                hint: "look at it with `mcpkeel plan`, then `mcpkeel apply`".to_owned(),
-            });
-        }
         let launch = desired::reach(&chosen.server, units, chosen.unit, machine)
             .map_err(|problem| failed(*problem))?;
         let vault = Vault::new(session.system, units);
@@ -51,7 +42,7 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
             true => Filter { allow: chosen.tools.allow.clone(), deny: chosen.tools.deny.clone() },
             false => Filter::default(),
         };
-        Ok(Bridge { name: args.name.clone(), upstream, tools })
+        Ok::<_, Failure>(Bridge { name: args.name.clone(), upstream, tools })
     })?;
     match started {
         Bridge { upstream: Upstream::Stdio(program), tools, .. } if tools.is_empty() => {
@@ -62,6 +53,36 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         bridge => bridge::run(bridge)
             .map_err(|error| Failure::failed(format!("the connection to `{}` broke: {error}", args.name))),
     }
+}
+
+/// The manifest that was applied: of a source the first revision whose files are kept and that has the server as
+/// it was agreed to, so that a newer revision breaks no client that waits for it to be applied.
+fn applied(session: &Session<'_>, args: &Args) -> Result<Loaded, Failure> {
+    let loaded = session.read(Which::Applied, Care::Quick);
+    let others = loaded.source.as_ref().map(|source| source.others.clone()).unwrap_or_default();
+    let holds = |loaded: &Loaded| {
+        let agrees = |machine: &Machine<'_>| agreed(args, &loaded.units, machine).is_ok();
+        loaded.is_valid() && crate::secrets::with_machine(session.system, &loaded.units, agrees)
+    };
+    if !others.is_empty() && args.pin.is_some() && !holds(&loaded) {
+        let other = |revision| session.read(Which::Exactly(revision), Care::Quick);
+        if let Some(other) = others.iter().map(other).find(holds) {
+            return Ok(other);
+        }
+    }
+    if loaded.is_valid() { Ok(loaded) } else { Err(Failure::Invalid(loaded.diagnostics)) }
+}
+
+/// The server, if it is what the pin stands for.
+fn agreed(args: &Args, units: &[Unit], machine: &Machine<'_>) -> Result<Chosen, Failure> {
+    let chosen = choose(args, units, machine)?;
+    if args.pin.as_ref().is_some_and(|pin| *pin != desired::pin(&chosen, args.client.is_some(), units)) {
+        return Err(Failure::Refused {
+            message: format!("`{}` is not what was applied: the manifest has changed since", args.name),
+            hint: "look at it with `mcpkeel plan`, then `mcpkeel apply`".to_owned(),
+        });
+    }
+    Ok(chosen)
 }
 
 fn choose(args: &Args, units: &[Unit], machine: &Machine<'_>) -> Result<Chosen, Failure> {

@@ -4,6 +4,7 @@ use super::super::args::Format;
 use super::super::failure::Failure;
 use super::super::session::Session;
 use super::super::table;
+use crate::source::short;
 use crate::store::{Entry, Event, EventKind, Stand, from_rfc3339};
 
 #[derive(Debug, clap::Args)]
@@ -22,6 +23,9 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
+
+/// Which column the revision is; left out where no run has one.
+const REVISION: usize = 4;
 
 pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     let mut lines = session.store().history(session.system)?;
@@ -42,13 +46,18 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         session.out.data(document.to_string());
         return Ok(0);
     }
-    let header = ["ID", "WHEN", "COMMAND", "OUTCOME", "SUMMARY"];
+    let has_revisions = lines.iter().any(|line| line.revision.is_some());
+    let mut header = vec!["ID", "WHEN", "COMMAND", "OUTCOME", "REVISION", "SUMMARY"];
     let runs = lines.iter().map(|line| (from_rfc3339(&line.at), run_row(line)));
     let mut rows: Vec<_> =
         runs.chain(events.iter().map(|event| (from_rfc3339(&event.at), row(event)))).collect();
     // Newest first; of one second, as they were written.
     rows.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
-    let rows: Vec<Vec<String>> = rows.into_iter().take(args.limit).map(|(_, row)| row).collect();
+    let mut rows: Vec<Vec<String>> = rows.into_iter().take(args.limit).map(|(_, row)| row).collect();
+    if !has_revisions {
+        header.remove(REVISION);
+        rows.iter_mut().for_each(|row| drop(row.remove(REVISION)));
+    }
     match args.format {
         _ if rows.is_empty() => session.out.say("nothing was done yet"),
         Format::Markdown => {
@@ -76,6 +85,7 @@ fn run_row(line: &Entry) -> Vec<String> {
         line.at.clone(),
         line.command.clone(),
         line.outcome.word().to_owned(),
+        line.revision.as_deref().map(short).unwrap_or_default().to_owned(),
         line.summary.clone(),
     ]
 }
@@ -92,6 +102,8 @@ fn row(event: &Event) -> Vec<String> {
         format!("{when}Z"),
         event.event.word().to_owned(),
         event.condition.map_or("", Stand::word).to_owned(),
+        // Runs have one where the manifest has a source; what stands beside them needs none.
+        String::new(),
         summary.replace(char::is_control, " "),
     ]
 }

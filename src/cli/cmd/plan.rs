@@ -1,12 +1,16 @@
 use std::path::PathBuf;
 
+use serde_json::json;
+
 use super::super::args::Format;
 use super::super::comment;
 use super::super::failure::Failure;
 use super::super::session::Session;
 use super::super::show;
+use crate::manifest::model::Approve;
 use crate::plan::{Options, SavedPlan};
-use crate::reconcile;
+use crate::reconcile::{self, Loaded};
+use crate::source::Revision;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -17,6 +21,9 @@ pub struct Args {
     /// Only files that concern this client
     #[arg(long, value_name = "CLIENT")]
     client: Option<String>,
+    /// Fetch the manifest's source first
+    #[arg(long)]
+    fetch: bool,
     /// Save the plan, to be applied later with `mcpkeel apply FILE`
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -32,7 +39,7 @@ pub struct Args {
 }
 
 pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
-    let loaded = session.load()?;
+    let loaded = session.load_fresh(args.fetch)?;
     let options = Options { adopt: args.adopt, ..Options::default() };
     let plan = session.plan(&loaded, options, args.client.as_deref())?;
     let next = match &args.out {
@@ -42,6 +49,7 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     match args.format {
         Format::Text => {
             session.notes(&plan.notes);
+            say_revision(session, &loaded);
             print(session, &plan, &next);
         }
         Format::Markdown => {
@@ -50,7 +58,9 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         }
         Format::Json => {
             let key = session.store().known_machine_key(session.system)?;
-            session.out.data(show::json(&plan, key.as_ref()).to_string());
+            let mut plan = show::json(&plan, key.as_ref());
+            add_revision(&mut plan, &loaded);
+            session.out.data(plan.to_string());
         }
     }
     if let Some(file) = &args.out {
@@ -63,6 +73,19 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     }
     let pending = !plan.is_in_sync();
     Ok(if args.exit_code && pending { 2 } else { 0 })
+}
+
+/// Which revision the manifest is, where that matters: it has a source, or revisions are approved.
+pub fn say_revision(session: &mut Session<'_>, loaded: &Loaded) {
+    if loaded.sourced().is_some() || loaded.approve() == Approve::Manual {
+        session.out.data(format!("revision {}", loaded.revision()));
+    }
+}
+
+/// The same for a program.
+pub fn add_revision(data: &mut serde_json::Value, loaded: &Loaded) {
+    let Revision { id, branch, signer } = loaded.revision();
+    data["revision"] = json!({"id": id, "branch": branch, "signer": signer});
 }
 
 /// Table, obstacles, diffs and the closing line.

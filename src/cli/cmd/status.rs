@@ -53,15 +53,15 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     let rows = rows(&plan);
     if args.format == Format::Json {
         let records: Vec<Value> = rows.iter().map(|row| record(row, &watched)).collect();
-        let whole = json!({
+        let mut whole = json!({
             "format_version": 1,
             "clients": records,
             "last": last,
-            "revision": loaded.revision(),
             "manifest": watched.conditions.manifest,
             "watching": watched.by,
             "suspended": watched.suspensions,
         });
+        super::plan::add_revision(&mut whole, &loaded);
         session.out.data(whole.to_string());
         return Ok(0);
     }
@@ -93,6 +93,7 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         return Ok(0);
     }
     explain(session, &watched);
+    super::plan::say_revision(session, &loaded);
     match last {
         Some(last) => {
             session.out.data(format!("last run: {} {} {}", last.at, last.command, last.outcome.word()));

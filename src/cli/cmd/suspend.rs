@@ -5,7 +5,7 @@ use super::super::session::Session;
 use crate::manifest::model::ClientRef;
 use crate::manifest::values;
 use crate::plan::Ledger;
-use crate::reconcile::{self, Care};
+use crate::reconcile::{Care, Which};
 use crate::store::{Event, EventKind, Suspension};
 
 #[derive(Debug, clap::Args)]
@@ -109,7 +109,7 @@ fn told(names: &[String]) -> Vec<(Option<String>, String)> {
 
 /// The client blocks that a name means: its own, or those of the client with this id.
 fn blocks(session: &Session<'_>, name: &str) -> Result<Vec<String>, Failure> {
-    let loaded = reconcile::load(session.system, &session.manifest_path(), Care::Quick);
+    let loaded = session.read(Which::Newest, Care::Quick);
     let ledger: Ledger = session.ledger()?;
     let manifest = loaded.units.iter().flat_map(|unit| &unit.manifest.clients).map(|(key, block)| {
         let id = match &block.client {

@@ -7,7 +7,7 @@ use super::super::failure::Failure;
 use super::super::findings::{self, Paths};
 use super::super::session::Session;
 use crate::base::{Diagnostic, Severity};
-use crate::reconcile::{self, Care};
+use crate::reconcile::{self, Care, Which};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exits with 0 when the manifest can be used and with 3 when it cannot.")]
@@ -36,8 +36,12 @@ enum Shape {
 }
 
 pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
-    let loaded = reconcile::load(session.system, &session.manifest_path(), Care::Full);
+    let loaded = session.read(Which::Newest, Care::Full);
     let mut found = loaded.diagnostics.clone();
+    // What is not here cannot be judged, and the file by itself may be right.
+    for problem in found.iter_mut().filter(|problem| problem.code == "not-fetched") {
+        problem.severity = Severity::Note;
+    }
     if !session.out.verbose && matches!(args.format, Shape::Text) {
         found.retain(|problem| problem.severity != Severity::Note);
     }
@@ -74,13 +78,18 @@ fn print(session: &mut Session<'_>, found: &[Diagnostic], loaded: &reconcile::Lo
         let text = diagnostics::text(found, session.out.colors_errors());
         session.out.complain(text.trim_end());
     }
-    if loaded.is_valid() {
+    if !found.iter().any(Diagnostic::is_error) {
         let name = reconcile::shown(session.system, &loaded.path);
         let count = |of: &dyn Fn(&crate::manifest::model::Manifest) -> usize| -> usize {
             loaded.units.iter().map(|unit| of(&unit.manifest)).sum()
         };
+        let of = match (loaded.sourced(), &loaded.source) {
+            (Some(revision), _) => format!(" with revision {revision} of its source"),
+            (None, Some(_)) => " (its source was not fetched yet: `mcpkeel plan` does)".to_owned(),
+            (None, None) => String::new(),
+        };
         session.out.data(format!(
-            "{name} is valid: {} servers, {} clients",
+            "{name} is valid{of}: {} servers, {} clients",
             count(&|manifest| manifest.servers.len()),
             count(&|manifest| manifest.clients.len())
         ));

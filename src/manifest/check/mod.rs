@@ -44,6 +44,7 @@ pub fn check(files: &[Parsed], clients: &[&str]) -> Vec<Diagnostic> {
         section.watching();
         found.append(&mut section.found);
     }
+    watching::misplaced(files, &mut found);
     if names.complete && files.iter().all(|parsed| parsed.manifest.is_some()) {
         references::unused(files, &used, &mut found);
     }

@@ -45,7 +45,10 @@ impl<'a> Names<'a> {
             complete: files.iter().all(|parsed| parsed.manifest.is_some() || parsed.partial.is_some()),
         };
         for section in ["gateway", "supervisor", "settings"] {
-            let mut having = readable.iter().filter(|file| file.has(&format!("/{section}")));
+            let local = files.iter().filter(|parsed| !parsed.is_sourced);
+            let mut having = local
+                .filter_map(|parsed| parsed.file.as_deref())
+                .filter(|file| file.has(&format!("/{section}")));
             if let Some(first) = having.next() {
                 found.extend(having.map(|file| twice_section(section, first, file)));
             }

@@ -5,13 +5,38 @@ use std::time::Duration;
 use super::{Section, pointer};
 use crate::base::{Diagnostic, mask};
 use crate::manifest::model::{ManifestSource, Notify};
-use crate::manifest::{On, values};
+use crate::manifest::{LOCAL, On, Parsed, values};
 
 /// How often a repository may be fetched at most.
 const SHORTEST: Duration = Duration::from_secs(10);
 
 /// What a duration looks like.
 const DURATION: &str = "write it like `30s`; the units are ms, s, m, h and d";
+
+/// Complains about a source in a file that is only included, and notes what does not count in a file of a
+/// repository. The first file is the manifest itself.
+pub fn misplaced(files: &[Parsed], found: &mut Vec<Diagnostic>) {
+    let main = files.first().and_then(|parsed| parsed.file.as_deref()).map_or("", |file| &file.name);
+    for parsed in files.iter().skip(1) {
+        let Some(file) = &parsed.file else { continue };
+        let at = |section: &str| file.place(&pointer(&[section]), On::Key);
+        if parsed.is_sourced {
+            let unused = LOCAL.iter().filter(|section| file.has(&pointer(&[section])));
+            found.extend(unused.map(|section| {
+                let message = format!("the {section} of the source are not used; write them in {main}");
+                let message = match *section {
+                    "settings" => message,
+                    _ => message.replacen(" are ", " is ", 1).replacen(" them ", " it ", 1),
+                };
+                Diagnostic::note("not-used", message).at(at(section))
+            }));
+        } else if file.has("/source") {
+            let message = "`source` stands in a file that is only included.";
+            let hint = format!("move it to {main}");
+            found.push(Diagnostic::error("misplaced-source", message).at(at("source")).hint(hint));
+        }
+    }
+}
 
 impl Section<'_> {
     pub fn watching(&mut self) {

@@ -429,6 +429,11 @@ impl System for Memory {
         state.remove(path)
     }
 
+    fn create_link(&self, target: &Path, path: &Path) -> io::Result<()> {
+        self.enter("create_link", path)?;
+        self.state().create(path, Body::Link(target.to_owned()), 0o777).map(drop)
+    }
+
     fn touch(&self, path: &Path) -> io::Result<()> {
         self.enter("touch", path)?;
         let mut state = self.state();

@@ -6,7 +6,7 @@ use super::super::super::failure::Failure;
 use super::super::super::session::Session;
 use crate::plan::{Action, Options, Step};
 use crate::reconcile::scan::{self, Finding, Move, Moving, Next, Owner, Scan};
-use crate::reconcile::{self, Care, Loaded, Stash};
+use crate::reconcile::{self, Care, Loaded, Stash, Which};
 use crate::secrets::Source;
 
 #[derive(Debug, clap::Args)]
@@ -69,7 +69,7 @@ impl Store {
 pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     session.system.keep_memory_private();
     // Not by the session, which would warn of every literal that is about to be listed.
-    let loaded = reconcile::load(session.system, &session.manifest_path(), Care::Quick);
+    let loaded = session.read(Which::Newest, Care::Quick);
     if args.into.is_some() && !loaded.is_valid() {
         return Err(Failure::Invalid(loaded.diagnostics));
     }
@@ -309,7 +309,7 @@ fn move_all(
 /// What brings the clients' files in step: entries that were taken over are not ours yet, and what else
 /// is in the way of the same flag.
 fn say_next(session: &mut Session<'_>, scan: &Scan) {
-    let loaded = reconcile::load(session.system, &session.manifest_path(), Care::Quick);
+    let loaded = session.read(Which::Newest, Care::Quick);
     let Ok(plan) = session.plan(&loaded, Options::default(), None) else {
         return session.out.say("Next: mcpkeel plan");
     };
