@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mcpkeel::notice::{Notifier, Target, targets};
-use mcpkeel::reconcile::{self, Care};
+use mcpkeel::reconcile::{self, Care, Which};
 use mcpkeel::store::{Event, EventKind, Stand};
 use mcpkeel::system::{Memory, System};
 
@@ -56,7 +56,7 @@ fn machine(notify: &str) -> Memory {
 /// Whom the manifest wants told, all of which must be possible.
 #[track_caller]
 fn all_targets(system: &dyn System, manifest: &Path) -> Vec<Target> {
-    let loaded = reconcile::load(system, manifest, Care::Quick);
+    let loaded = reconcile::load(system, manifest, Path::new("/state"), Which::Newest, Care::Quick);
     assert!(loaded.is_valid(), "{:?}", loaded.diagnostics);
     let (targets, problems) = targets(system, &loaded.units);
     assert_eq!(problems, []);

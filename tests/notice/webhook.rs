@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mcpkeel::notice::{Target, targets};
-use mcpkeel::reconcile::{self, Care};
+use mcpkeel::reconcile::{self, Care, Which};
 use mcpkeel::store::{Event, Stand};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -207,7 +207,13 @@ fn what_cannot_be_had_is_named_and_the_others_are_told() {
     let memory = machine(
         "    - { webhook: \"https://hooks.example.com/?t=${secret:token}\", key: \"${env:NO_SUCH}\" }\n    - { desktop: true }\n",
     );
-    let loaded = reconcile::load(&memory, Path::new("/home/me/mcp.yaml"), Care::Quick);
+    let loaded = reconcile::load(
+        &memory,
+        Path::new("/home/me/mcp.yaml"),
+        Path::new("/state"),
+        Which::Newest,
+        Care::Quick,
+    );
     assert!(loaded.is_valid(), "{:?}", loaded.diagnostics);
     let (targets, problems) = targets(&memory, &loaded.units);
     assert_eq!(targets.len(), 1);
@@ -254,7 +260,13 @@ fn a_manifest_that_posts_in_the_open_or_refers_to_nothing_is_refused() {
         ("{ webhook: \"https://hooks.example.com/\", key: \"${secret:nobody}\" }", "unknown-secret"),
     ] {
         let memory = machine(&format!("    - {notify}\n"));
-        let loaded = reconcile::load(&memory, Path::new("/home/me/mcp.yaml"), Care::Quick);
+        let loaded = reconcile::load(
+            &memory,
+            Path::new("/home/me/mcp.yaml"),
+            Path::new("/state"),
+            Which::Newest,
+            Care::Quick,
+        );
         let errors: Vec<_> = loaded.diagnostics.iter().filter(|problem| problem.is_error()).collect();
         assert!(errors.len() == 1 && errors[0].code == code, "{notify}: {errors:?}");
     }

@@ -11,6 +11,7 @@ mod ways;
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -29,7 +30,7 @@ pub fn manifest(version: u32) -> String {
 
 /// A home whose manifest is in a repository beside it.
 pub struct Team {
-    pub home: Sandbox,
+    pub home: Rc<Sandbox>,
 }
 
 impl Team {
@@ -43,7 +44,7 @@ impl Team {
 
     /// A repository with nothing in it yet.
     pub fn without_commits() -> Self {
-        let team = Self { home: Sandbox::new() };
+        let team = Self { home: Rc::new(Sandbox::new()) };
         team.stub("");
         std::fs::create_dir_all(team.work()).expect("a directory");
         team.git(&["init", "--quiet", "--bare", "--initial-branch=main", &team.remote()]);

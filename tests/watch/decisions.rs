@@ -147,7 +147,7 @@ fn a_client_that_writes_over_us_is_waited_out_and_named() {
     let idea = watching.home.read(CURSOR).replace("mcp-server-git", "stubborn");
     let script = watching.home.write("stubborn.sh", format!(
         "while :; do\n  if ! grep -q stubborn .cursor/mcp.json; then\n    exec 3>.cursor/.mcp.new\n    cat >&3 <<'IDEA'\n{idea}IDEA\n    \
-         sleep 0.05\n    exec 3>&-\n    mv .cursor/.mcp.new .cursor/mcp.json\n  fi\n  sleep 0.02\ndone\n"
+         sleep 0.3\n    exec 3>&-\n    mv .cursor/.mcp.new .cursor/mcp.json\n  fi\n  sleep 0.02\ndone\n"
     ));
     let mut stubborn = Command::new("sh")
         .arg(&script)

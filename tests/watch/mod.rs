@@ -7,6 +7,8 @@
 
 mod decisions;
 mod events;
+mod notices;
+mod sourced;
 mod standing;
 mod torn;
 
@@ -14,6 +16,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -26,7 +29,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A home with a running `mcpkeel watch`.
 pub struct Watching {
-    pub home: Sandbox,
+    pub home: Rc<Sandbox>,
     child: Option<Child>,
     events: Arc<Mutex<Vec<Value>>>,
 }
@@ -47,8 +50,8 @@ pub const CODEX: &str = ".codex/config.toml";
 impl Watching {
     /// Starts to watch a home, and waits until everything that can be is in step.
     #[track_caller]
-    pub fn of(home: Sandbox) -> Self {
-        let mut watching = Self { home, child: None, events: Arc::default() };
+    pub fn of(home: impl Into<Rc<Sandbox>>) -> Self {
+        let mut watching = Self { home: home.into(), child: None, events: Arc::default() };
         watching.start();
         watching
     }
@@ -73,7 +76,7 @@ impl Watching {
     /// The same with a command of the test's own making.
     #[track_caller]
     pub fn spawned(home: Sandbox, command: Command) -> Self {
-        let mut watching = Self { home, child: None, events: Arc::default() };
+        let mut watching = Self { home: home.into(), child: None, events: Arc::default() };
         fs::create_dir_all(watching.home.path("run")).expect("a runtime directory");
         watching.spawn(command);
         watching
@@ -183,6 +186,20 @@ impl Watching {
     /// Whether such an event was told.
     pub fn told(&self, is_it: impl Fn(&Value) -> bool) -> bool {
         self.events.lock().expect("events").iter().any(is_it)
+    }
+
+    /// How the manifest stands.
+    pub fn manifest_stands(&self) -> Value {
+        self.json(&["status"])["manifest"].clone()
+    }
+
+    /// Waits until the manifest stands like this, for this reason.
+    #[track_caller]
+    pub fn until_manifest(&self, condition: &str, reason: &str) {
+        self.until(&format!("the manifest is {condition} ({reason})"), || {
+            let now = self.manifest_stands();
+            now["condition"] == condition && now["reason"] == reason
+        });
     }
 
     /// How many such events were told.
