@@ -15,6 +15,7 @@ mod race;
 mod readme;
 mod scan;
 mod secrets;
+#[cfg(unix)]
 mod source;
 mod stories;
 mod support;

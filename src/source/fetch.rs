@@ -85,9 +85,10 @@ impl Checkout<'_> {
             let hint = "commit it, or name the manifest's place with `path:` under `source`";
             return Err(Problem::new("NoManifest", message, hint));
         }
+        // Of those that do not hold only the last stays, so that it is not written anew at every fetch.
+        self.prune(&known, &good.id)?;
         let notes = self.write_tree(&repo, &good.id)?;
         let revision = good.revision();
-        // The files of a revision that does not hold go at the next fetch that does.
         check(&revision)?;
         let is_new = before.is_none_or(|before| before.id != good.id);
         repo.keep(&good.id)?;
@@ -99,7 +100,7 @@ impl Checkout<'_> {
             head.fetched_at = Some(rfc3339(self.system.now()));
             head.problem = None;
         })?;
-        self.prune(&self.head()?)?;
+        self.prune(&self.head()?, &revision.id)?;
         Ok(Fetched { revision, is_new, notes })
     }
 

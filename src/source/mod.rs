@@ -198,7 +198,7 @@ impl<'a> Checkout<'a> {
     /// Revisions whose files are kept, the one that was applied first, each once.
     pub fn kept(&self, head: &Head) -> Vec<Good> {
         let mut kept: Vec<Good> = Vec::new();
-        for good in head.applied.iter().chain(&head.partly).chain(&head.fetched) {
+        for good in head.applied.iter().chain(&head.partly).chain(self.newest(head)) {
             if kept.iter().all(|known| known.id != good.id) && self.has_tree(&good.id) {
                 kept.push(good.clone());
             }
@@ -243,9 +243,10 @@ impl<'a> Checkout<'a> {
         self.system.meta(&self.tree(id)).is_ok()
     }
 
-    /// Removes the files of revisions that nothing needs any more.
-    fn prune(&self, head: &Head) -> Result<(), FileError> {
-        let needed: Vec<String> = self.kept(head).into_iter().map(|good| good.id).collect();
+    /// Removes the files of revisions that nothing needs any more; `wanted` is about to be looked at.
+    fn prune(&self, head: &Head, wanted: &str) -> Result<(), FileError> {
+        let kept = self.kept(head).into_iter().map(|good| good.id);
+        let needed: Vec<String> = kept.chain([wanted.to_owned()]).collect();
         let trees = self.dir.join("trees");
         for name in found(self.system.list(&trees)).at(&trees, "list")?.unwrap_or_default() {
             if !needed.contains(&name) {

@@ -246,8 +246,14 @@ fn runs_at_the_same_time_fetch_one_after_the_other() {
     let team = Team::new(&manifest(1));
     for version in 2..5 {
         let id = team.publish(&manifest(version));
-        let start =
-            || team.home.command(&["plan", "--fetch"]).stdout(Stdio::null()).spawn().expect("it starts");
+        let start = || {
+            team.home
+                .command(&["plan", "--fetch"])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("it starts")
+        };
         let runs: Vec<_> = (0..4).map(|_| start()).collect();
         for mut run in runs {
             assert!(run.wait().expect("it ends").success());
