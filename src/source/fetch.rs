@@ -66,7 +66,7 @@ impl Checkout<'_> {
                 super::short(&id),
                 super::short(&before.id)
             );
-            let hint = "the last good revision stays. If this was meant, and you trust who did it: remove the \
+            let hint = "if this was meant, and you trust who did it: remove the \
                         directory `source` in the state directory, and run `mcpkeel plan --fetch`";
             return Err(Problem::new("NotFastForward", message, hint));
         }
@@ -86,7 +86,7 @@ impl Checkout<'_> {
             return Err(Problem::new("NoManifest", message, hint));
         }
         // Of those that do not hold only the last stays, so that it is not written anew at every fetch.
-        self.prune(&known, &good.id)?;
+        self.prune(&good.id)?;
         let notes = self.write_tree(&repo, &good.id)?;
         let revision = good.revision();
         check(&revision)?;
@@ -100,7 +100,7 @@ impl Checkout<'_> {
             head.fetched_at = Some(rfc3339(self.system.now()));
             head.problem = None;
         })?;
-        self.prune(&self.head()?, &revision.id)?;
+        self.prune(&revision.id)?;
         Ok(Fetched { revision, is_new, notes })
     }
 

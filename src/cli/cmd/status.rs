@@ -6,6 +6,7 @@ use super::super::session::Session;
 use super::super::table;
 use crate::plan::{Action, FilePlan, Options, Step};
 use crate::reconcile;
+use crate::source::Trouble;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -41,11 +42,15 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
             records.push(json!({"client": target, "state": state, "in_sync": ours, "entries": steps.len(), "path": file.wishes.path}));
         }
     }
+    let problem = loaded.source.as_ref().and_then(|source| source.problem.as_ref());
     let header = ["CLIENT", "STATE", "IN SYNC", "ENTRIES", "FILE"];
     match args.format {
         Format::Json => {
             let mut status = json!({"format_version": 1, "clients": records, "last": last});
             super::plan::add_revision(&mut status, &loaded);
+            if let Some(problem) = problem {
+                status["source_problem"] = json!(problem);
+            }
             session.out.data(status.to_string());
         }
         Format::Markdown => {
@@ -55,6 +60,9 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         }
         Format::Text => {
             super::plan::say_revision(session, &loaded);
+            if let Some(Trouble { reason, message, since, .. }) = problem {
+                session.out.data(format!("source: {reason} since {since}: {message}"));
+            }
             for line in table::table(&header, &rows) {
                 session.out.data(line);
             }
