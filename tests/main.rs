@@ -18,6 +18,7 @@ mod readme;
 mod scan;
 mod secrets;
 mod service;
+#[cfg(unix)]
 mod source;
 mod stories;
 mod support;

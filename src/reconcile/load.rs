@@ -7,7 +7,7 @@ use crate::clients::catalog;
 use crate::desired::{Sourced, Unit};
 use crate::manifest::model::ManifestSource;
 use crate::manifest::{self, On, Parsed};
-use crate::source::{self, Checkout, Good, Revision};
+use crate::source::{self, Checkout, Good, Revision, Trouble};
 use crate::store::Store;
 use crate::system::System;
 
@@ -32,6 +32,8 @@ pub struct Sourcing {
     pub others: Vec<Revision>,
     /// Whether it is what the manifest names now.
     pub is_current: bool,
+    /// What was wrong when the repository was asked last, if anything.
+    pub problem: Option<Trouble>,
 }
 
 impl Loaded {
@@ -235,7 +237,7 @@ impl Reading<'_> {
                 self.files.push(missing);
             }
         }
-        Some(Sourcing { is_current: checkout.is_current(&head), revision, others })
+        Some(Sourcing { is_current: checkout.is_current(&head), revision, others, problem: head.problem })
     }
 }
 

@@ -47,7 +47,8 @@ fn invalid(revision: &Revision, first: &Diagnostic, count: usize) -> Problem {
     Problem::new("InvalidManifest", message, hint)
 }
 
-/// Remembers that what is loaded was applied.
+/// Remembers that what is loaded was applied, whole or in part. Says no when the files of its revision are gone by
+/// now, since a newer one was fetched meanwhile.
 ///
 /// # Errors
 /// When the state cannot be written.
@@ -56,11 +57,11 @@ pub fn mark_applied(
     loaded: &Loaded,
     state_dir: &Path,
     whole: bool,
-) -> Result<(), FileError> {
+) -> Result<bool, FileError> {
     let checkout = loaded.units.first().and_then(|main| source::of(system, state_dir, main));
     match (checkout, loaded.sourced()) {
         (Some(checkout), Some(revision)) => checkout.mark_applied(revision, whole),
-        _ => Ok(()),
+        _ => Ok(true),
     }
 }
 

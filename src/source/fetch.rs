@@ -1,7 +1,9 @@
+use std::path::Path;
 use std::time::Duration;
 
 use super::repo::Repo;
 use super::{Checkout, Good, Problem, Revision, Trust, head, transport, tree, verify};
+use crate::manifest::values::Repository;
 use crate::store::rfc3339;
 use crate::system::{At, made};
 
@@ -55,6 +57,7 @@ impl Checkout<'_> {
         transport::register(self.system, &self.dir)?;
         let known = self.head()?;
         let repo = Repo::open(self.system, &self.dir.join("repo.git"))?;
+        self.is_there()?;
         let (id, branch) = repo.bring(&self.address, self.branch.as_deref())?;
         let before = known.fetched.as_ref().filter(|_| self.is_about(&known));
         if let Some(before) = before
@@ -66,7 +69,7 @@ impl Checkout<'_> {
                 super::short(&id),
                 super::short(&before.id)
             );
-            let hint = "the last good revision stays. If this was meant, and you trust who did it: remove the \
+            let hint = "if this was meant, and you trust who did it: remove the \
                         directory `source` in the state directory, and run `mcpkeel plan --fetch`";
             return Err(Problem::new("NotFastForward", message, hint));
         }
@@ -85,9 +88,10 @@ impl Checkout<'_> {
             let hint = "commit it, or name the manifest's place with `path:` under `source`";
             return Err(Problem::new("NoManifest", message, hint));
         }
+        // Of those that do not hold only the last stays, so that it is not written anew at every fetch.
+        self.prune(&good.id)?;
         let notes = self.write_tree(&repo, &good.id)?;
         let revision = good.revision();
-        // The files of a revision that does not hold go at the next fetch that does.
         check(&revision)?;
         let is_new = before.is_none_or(|before| before.id != good.id);
         repo.keep(&good.id)?;
@@ -99,8 +103,18 @@ impl Checkout<'_> {
             head.fetched_at = Some(rfc3339(self.system.now()));
             head.problem = None;
         })?;
-        self.prune(&self.head()?)?;
+        self.prune(&revision.id)?;
         Ok(Fetched { revision, is_new, notes })
+    }
+
+    /// git's library takes a directory that is not there for an address of a kind that it does not know.
+    fn is_there(&self) -> Result<(), Problem> {
+        let Repository::Path(path) = &self.address else { return Ok(()) };
+        if self.system.meta(Path::new(path)).is_ok() {
+            return Ok(());
+        }
+        let hint = "the last good revision stays; mend `git:` under `source`, or bring it back";
+        Err(Problem::new("FetchFailed", format!("{path} cannot be fetched: there is nothing there"), hint))
     }
 
     /// Says what was left out.

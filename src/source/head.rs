@@ -100,7 +100,7 @@ pub(super) fn change(
     change: impl FnOnce(&mut Head),
 ) -> Result<(), FileError> {
     create(system, dir)?;
-    let _held = wait_for(system, &dir.join("head.lock"), Duration::from_secs(10))?;
+    let _held = lock(system, dir)?;
     let before = load(system, dir)?;
     let mut after = before.clone();
     change(&mut after);
@@ -108,6 +108,11 @@ pub(super) fn change(
         return Ok(());
     }
     save_json(system, &dir.join("head.json"), FORMAT, &after)
+}
+
+/// The right to change what is known, or to rely on it for a moment.
+pub(super) fn lock(system: &dyn System, dir: &Path) -> Result<Box<dyn Lock>, FileError> {
+    wait_for(system, &dir.join("head.lock"), Duration::from_secs(10))
 }
 
 /// Takes a lock, waiting for whoever has it.

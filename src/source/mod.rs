@@ -198,7 +198,7 @@ impl<'a> Checkout<'a> {
     /// Revisions whose files are kept, the one that was applied first, each once.
     pub fn kept(&self, head: &Head) -> Vec<Good> {
         let mut kept: Vec<Good> = Vec::new();
-        for good in head.applied.iter().chain(&head.partly).chain(&head.fetched) {
+        for good in head.applied.iter().chain(&head.partly).chain(self.newest(head)) {
             if kept.iter().all(|known| known.id != good.id) && self.has_tree(&good.id) {
                 kept.push(good.clone());
             }
@@ -206,32 +206,28 @@ impl<'a> Checkout<'a> {
         kept
     }
 
-    /// Remembers that a revision was applied: whole, or to some clients only. Its files are kept.
+    /// Remembers that a revision was applied: whole, or to some clients only. Its files are kept from then on. Says
+    /// no when they are gone by now, since a newer one was fetched meanwhile.
     ///
     /// # Errors
     /// When the state cannot be written.
-    pub fn mark_applied(&self, revision: &Revision, whole: bool) -> Result<(), FileError> {
-        let known = self.head()?;
-        let is_it = |good: &&Good| good.id == revision.id;
-        let already = known.applied.as_ref().is_some_and(|good| is_it(&good));
-        if already && (!whole || known.partly.is_empty()) {
-            return Ok(());
-        }
-        let found = known.fetched.iter().chain(&known.partly).chain(&known.applied).find(is_it).cloned();
-        let Some(good) = found else { return Ok(()) };
+    pub fn mark_applied(&self, revision: &Revision, whole: bool) -> Result<bool, FileError> {
+        let mut is_kept = false;
         head::change(self.system, &self.dir, |head| {
-            head.partly.retain(|other| other.id != good.id);
-            match whole {
-                true => {
-                    head.partly.clear();
-                    head.applied = Some(good);
-                }
-                false => {
-                    head.partly.insert(0, good);
-                    head.partly.truncate(MOST_PARTLY);
-                }
+            let known = head.applied.iter().chain(&head.partly).chain(&head.fetched);
+            let found = known.filter(|good| good.id == revision.id).find(|good| self.has_tree(&good.id));
+            let Some(good) = found.cloned() else { return };
+            is_kept = true;
+            if whole {
+                head.partly.clear();
+                head.applied = Some(good);
+            } else if head.applied.as_ref() != Some(&good) {
+                head.partly.retain(|other| other.id != good.id);
+                head.partly.insert(0, good);
+                head.partly.truncate(MOST_PARTLY);
             }
-        })
+        })?;
+        Ok(is_kept)
     }
 
     /// The same repository and branch as what was fetched.
@@ -243,9 +239,12 @@ impl<'a> Checkout<'a> {
         self.system.meta(&self.tree(id)).is_ok()
     }
 
-    /// Removes the files of revisions that nothing needs any more.
-    fn prune(&self, head: &Head) -> Result<(), FileError> {
-        let needed: Vec<String> = self.kept(head).into_iter().map(|good| good.id).collect();
+    /// Removes the files of revisions that nothing needs any more; `wanted` is about to be looked at.
+    fn prune(&self, wanted: &str) -> Result<(), FileError> {
+        // So that none goes that is being marked as applied.
+        let _held = head::lock(self.system, &self.dir)?;
+        let kept = self.kept(&self.head()?).into_iter().map(|good| good.id);
+        let needed: Vec<String> = kept.chain([wanted.to_owned()]).collect();
         let trees = self.dir.join("trees");
         for name in found(self.system.list(&trees)).at(&trees, "list")?.unwrap_or_default() {
             if !needed.contains(&name) {
@@ -257,4 +256,66 @@ impl<'a> Checkout<'a> {
 }
 
 /// How many revisions are kept that were applied to some clients only.
-const MOST_PARTLY: usize = 4;
+const MOST_PARTLY: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::Memory;
+
+    const STATE: &str = "/home/me/state";
+
+    fn good(digit: char) -> Good {
+        let id = digit.to_string().repeat(40);
+        Good { id, branch: "main".to_owned(), signer: None, verified: None }
+    }
+
+    fn checkout(memory: &Memory) -> Checkout<'_> {
+        let source = ManifestSource {
+            git: "/srv/dots".to_owned(),
+            branch: None,
+            path: None,
+            interval: None,
+            verify: None,
+        };
+        let checkout = Checkout::new(memory, Path::new(STATE), Path::new("/home/me"), &source);
+        checkout.expect("a repository")
+    }
+
+    /// Makes it the newest good one, and what is left over goes.
+    fn fetch(checkout: &Checkout<'_>, memory: &Memory, good: &Good) {
+        memory.make_dirs(&checkout.tree(&good.id));
+        let newest = good.clone();
+        head::change(memory, &checkout.dir, |head| head.fetched = Some(newest)).expect("changed");
+        checkout.prune(&good.id).expect("pruned");
+    }
+
+    #[test]
+    fn what_is_being_applied_stays_whatever_is_fetched() {
+        let memory = Memory::default();
+        let checkout = checkout(&memory);
+        let [one, two, three] = ['1', '2', '3'].map(good);
+        fetch(&checkout, &memory, &one);
+        assert!(checkout.mark_applied(&one.revision(), false).expect("marked"));
+        fetch(&checkout, &memory, &two);
+        assert!(checkout.mark_applied(&one.revision(), true).expect("marked"));
+        fetch(&checkout, &memory, &three);
+        let kept: Vec<Good> = checkout.kept(&checkout.head().expect("read"));
+        assert_eq!(kept, [one, three.clone()]);
+        // Two was overtaken before anybody applied it.
+        assert!(!checkout.mark_applied(&two.revision(), false).expect("looked"));
+        assert!(checkout.mark_applied(&three.revision(), false).expect("marked"));
+        assert!(checkout.mark_applied(&three.revision(), true).expect("marked"));
+        assert_eq!(checkout.kept(&checkout.head().expect("read")), [three]);
+    }
+
+    #[test]
+    fn shows_a_revision_in_a_few_words() {
+        let mut revision = good('a').revision();
+        assert_eq!(revision.to_string(), "aaaaaaaaaaaa (main)");
+        revision.signer = Some("me@x.org".to_owned());
+        assert_eq!(revision.to_string(), "aaaaaaaaaaaa (main, signed by me@x.org)");
+        let local = Revision { id: "local-0123456789ab".to_owned(), branch: None, signer: None };
+        assert_eq!(local.to_string(), "local-0123456789ab");
+    }
+}

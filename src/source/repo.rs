@@ -282,7 +282,7 @@ fn fetch_failed(url: &str, error: &git2::Error) -> Problem {
     }
     let hint = match error.class() {
         git2::ErrorClass::Ssh => "try `ssh` and `git ls-remote` with the same address",
-        _ => "the last good revision stays; `git ls-remote` with the same address shows more",
+        _ => "`git ls-remote` with the same address shows more",
     };
     Problem::new("FetchFailed", message, hint)
 }

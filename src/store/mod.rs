@@ -7,6 +7,7 @@
 //! journal/ID.jsonl    a run that is under way, or was cut off
 //! backups/ID.json     what a run replaced; contents in backups/objects/FINGERPRINT
 //! history.jsonl       one line per run
+//! source/             the manifest's repository; see `crate::source`
 //! events.jsonl        one line for everything that `watch` noticed or did, bounded
 //! conditions.json     how every client block stands
 //! suspended.json      which of them `watch` leaves alone

@@ -208,3 +208,43 @@ fn last_of(stderr: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
     });
     receive
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn start(script: &str, patience: u64) -> Pipe {
+        let argv = ["sh", "-c", script].map(str::to_owned);
+        Pipe::start(&argv, &[("WHO", "me")], Path::new("/"), Duration::from_millis(patience))
+            .expect("sh starts")
+    }
+
+    #[test]
+    fn says_hears_and_ends() {
+        let mut cat = start("cat; echo $WHO; echo complaint >&2; exit 3", 10_000);
+        cat.write_all(b"hello\n").expect("said");
+        cat.close_input();
+        assert_eq!(cat.read_all(100).expect("heard"), b"hello\nme\n");
+        assert_eq!(cat.wait().expect("ended").code(), Some(3));
+        assert_eq!(cat.complaints(), "complaint\n");
+    }
+
+    #[test]
+    fn gives_up_on_silence_and_on_too_much() {
+        let mut silent = start("exec sleep 100", 20);
+        let error = silent.read(&mut [0]).expect_err("nothing was said");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let mut loud = start("exec yes", 10_000);
+        assert_eq!(loud.read_all(100).expect_err("too much").kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn leaves_no_program_behind() {
+        // It does not care whether it is asked.
+        let mut stubborn = start("trap '' TERM; echo up; while :; do sleep 1; done", 10_000);
+        stubborn.read_exact(&mut [0; 3]).expect("it is up");
+        let child = i32::try_from(stubborn.child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        drop(stubborn);
+        assert!(rustix::process::test_kill_process(child.expect("a process")).is_err());
+    }
+}

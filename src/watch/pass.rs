@@ -233,8 +233,9 @@ impl Reconciler {
         let clients = verdicts(&seen.plan, &seen.gated.findings);
         let is_whole =
             clients.iter().all(|(_, verdict)| verdict.stand == Stand::Ready && verdict.reason != "Suspended");
-        if is_whole || passed.wrote {
-            reconcile::mark_applied(&*system, loaded, self.store.dir(), is_whole)?;
+        if is_whole {
+            // Marked already, if not as a whole; a fetch that came between is for the next pass.
+            reconcile::mark_applied(&*system, loaded, self.store.dir(), true)?;
         }
         for event in self.reporter.stand(&*system, stands, clients, Some(&revision)) {
             self.reporter.event(&*system, &self.store, &event, tell)?;
@@ -302,6 +303,13 @@ impl Reconciler {
         let (allowed, left): (Vec<_>, Vec<_>) =
             doing.files.drain(..).partition(|file| seen.gated.allowed.contains(&file.real));
         let doing = Plan { files: allowed, notes: doing.notes };
+        // From here on its files are kept, so that no client is left without what it is told to start.
+        if !reconcile::mark_applied(&*system, loaded, self.store.dir(), false)? {
+            passed.again_at(system.ticks());
+            seen.plan = Plan { files: doing.files.into_iter().chain(left).collect(), notes: doing.notes };
+            seen.gated.allowed.clear();
+            return Ok(seen);
+        }
         let sourced = loaded.sourced().map(|revision| revision.id.clone());
         let manner = Manner { command: "watch", revision: sourced, keep_going: true };
         match reconcile::apply(&site, &doing, &seen.ledger, &key, options, manner) {

@@ -66,6 +66,11 @@ const LOOKS: &[&[&str]] = &[
     &["secret", "where", "kept"],
     &["secret", "where", "kept", "--format", "json"],
     &["secret", "rekey", "--dry-run"],
+    &["status", "--metrics"],
+    &["approve"],
+    &["watch", "--once", "--manifest", "none.yaml"],
+    &["service", "install", "--print"],
+    &["service", "status", "--format", "json"],
     &["exec", "missing"],
     &["exec", "missing", "--pin", "0"],
     &["exec", "broken"],
@@ -75,7 +80,11 @@ const LOOKS: &[&[&str]] = &[
 
 /// Every command that changes something, in an order in which each finds work.
 const WORKS: &[&[&str]] = &[
+    &["watch", "--once"],
     &["apply", "--yes"],
+    &["suspend", "cursor", "--why", "a test"],
+    &["watch", "--once", "--format", "json"],
+    &["resume"],
     &["apply", "--yes", "--adopt", "--format", "json"],
     &["undo", "--yes"],
     &["apply", "--yes", "--adopt"],
@@ -86,6 +95,8 @@ const WORKS: &[&[&str]] = &[
     &["fmt"],
     &["apply", "--yes", "--format", "markdown"],
     &["undo", "--yes"],
+    &["resume"],
+    &["watch", "--once", "--format", "json"],
 ];
 
 struct Nest {
@@ -334,6 +345,33 @@ fn a_secret_in_a_store_shows_nowhere() {
             live.replacen("\"args\"", &format!("\"env\": {{\"A_TOKEN\": {canary:?}}}, \"args\""), 1),
         );
         nest.run_everything(&canary);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_secret_in_a_notice_that_cannot_be_told_shows_nowhere() {
+    use std::os::unix::fs::PermissionsExt as _;
+    for canary in canaries() {
+        let mut nest = Nest::new();
+        nest.plant("kept.txt", "CANARY\n", &canary);
+        fs::set_permissions(nest.home.path("kept.txt"), fs::Permissions::from_mode(0o600)).expect("closed");
+        let port =
+            std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
+        nest.home.write(
+            "mcp.yaml",
+            format!(
+                "version: 1\nsecrets: {{ kept: {{ file: kept.txt }} }}\nservers:\n  a: {{ command: a }}\nclients:\n  \
+                 cursor: {{ servers: [a] }}\nsettings:\n  notify:\n    \
+                 - {{ webhook: 'http://127.0.0.1:{port}/${{secret:kept}}', key: '${{secret:kept}}' }}\n    \
+                 - {{ command: [no-such-program, '${{secret:kept}}'] }}\n"
+            ),
+        );
+        nest.home.write(".cursor/mcp.json", "{ oops");
+        nest.run(&["watch", "--once"], &canary);
+        let said = nest.home.run(&["events"]).out;
+        assert!(said.contains("notify[0]") && said.contains("notify[1]"), "{said}");
+        nest.run(&["events", "--format", "json"], &canary);
     }
 }
 

@@ -58,6 +58,24 @@ fn only_revisions_that_are_needed_are_kept() {
 }
 
 #[test]
+fn revisions_that_do_not_hold_do_not_pile_up() {
+    let team = Team::new(&manifest(1));
+    team.fetch().exits(0);
+    let (good, _) = team.stands_at();
+    for round in 0..3 {
+        let bad = team.publish(&format!("version: 1\nnonsense: {round}\n"));
+        team.fetch().exits(0);
+        team.fetch().exits(0);
+        let mut kept = vec![good.clone(), bad];
+        kept.sort();
+        assert_eq!(team.trees(), kept);
+    }
+    let mended = team.publish(&manifest(2));
+    team.fetch().exits(0);
+    assert_eq!(team.trees(), [mended]);
+}
+
+#[test]
 fn refuses_a_huge_file() {
     let team = Team::new(&manifest(1));
     team.fetch().exits(0);

@@ -98,6 +98,8 @@ fn a_broken_manifest_never_becomes_the_newest_one() {
     assert_eq!(team.home.read(".cursor/mcp.json"), before);
     let doctor = team.home.run(&["doctor"]).exits(1);
     says(&doctor, "InvalidManifest since ");
+    says(&team.home.run(&["status"]).exits(0), "source: InvalidManifest since ");
+    assert_eq!(json_of(&team.home, &["status"])["source_problem"]["reason"], "InvalidManifest");
     let mended = team.publish(&manifest(2));
     team.fetch().exits(0);
     assert_eq!(team.stands_at(), (mended, None));
@@ -184,6 +186,15 @@ fn another_repository_counts_once_it_is_good() {
 }
 
 #[test]
+fn a_directory_that_somebody_works_in_is_a_repository_too() {
+    let team = Team::new(&manifest(1));
+    team.home.write("mcp.yaml", "version: 1\nsource: { git: ~/team/work }\n");
+    team.home.write("team/work/mcp.yaml", manifest(9));
+    let plan = team.home.run(&["plan"]).exits(0);
+    assert!(plan.out.contains("echo version 1"), "only what is committed counts: {}", plan.out);
+}
+
+#[test]
 fn a_lost_state_is_fetched_again() {
     let team = Team::new(&manifest(1));
     team.home.run(&["apply", "--yes"]).exits(0);
@@ -246,8 +257,14 @@ fn runs_at_the_same_time_fetch_one_after_the_other() {
     let team = Team::new(&manifest(1));
     for version in 2..5 {
         let id = team.publish(&manifest(version));
-        let start =
-            || team.home.command(&["plan", "--fetch"]).stdout(Stdio::null()).spawn().expect("it starts");
+        let start = || {
+            team.home
+                .command(&["plan", "--fetch"])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("it starts")
+        };
         let runs: Vec<_> = (0..4).map(|_| start()).collect();
         for mut run in runs {
             assert!(run.wait().expect("it ends").success());

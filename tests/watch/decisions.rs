@@ -101,7 +101,7 @@ fn with_manual_approval_what_is_run_waits_and_the_rest_goes_through() {
     watching.edit("mcp.yaml", "args: [mcp-server-git]", "args: [mcp-server-git, --all]");
     watching.until_stands("cursor", "Stalled", "AwaitingApproval");
     watching.run(&["approve", "0000000"]).exits(6);
-    let revision = watching.json(&["status"])["revision"].as_str().expect("a revision").to_owned();
+    let revision = watching.json(&["status"])["revision"]["id"].as_str().expect("a revision").to_owned();
     let ran = watching.run(&["approve", &revision]).exits(0);
     assert!(ran.out.contains("git"), "{}", ran.out);
     watching.until_file(CURSOR, |text| text.contains("--all"));

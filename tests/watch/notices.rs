@@ -51,6 +51,7 @@ fn what_cannot_be_told_is_said_and_holds_nothing_up() {
     watching.until_file(CODEX, |text| text.contains("mcp-server-time"));
     watching.until("it says so", || {
         let said = watching.run(&["events"]).out;
-        said.contains("notify[0]") && said.contains("there-is-no-such-program")
+        said.contains("the command of settings.notify[0] was not told")
+            && said.contains("the webhook of settings.notify[1] (127.0.0.1) was not told")
     });
 }

@@ -141,6 +141,6 @@ fn a_repair_stands_in_the_history_with_its_revision() {
     let backups = watching.json(&["backup", "--list"]);
     assert!(backups.to_string().contains("watch"), "{backups}");
     let kept = watching.home.read(".local/state/mcpkeel/events.jsonl");
-    let revision = watching.json(&["status"])["revision"].as_str().expect("a revision").to_owned();
+    let revision = watching.json(&["status"])["revision"]["id"].as_str().expect("a revision").to_owned();
     assert!(kept.contains(&revision), "{kept}");
 }

@@ -94,10 +94,16 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         loaded = session.load()?;
         plan = session.plan(&loaded, options, only)?;
     }
+    // From here on its files are kept, so that no client is left without what it is told to start.
+    if !reconcile::mark_applied(system, &loaded, store.dir(), false)? {
+        let message = "a newer revision of the manifest's source was fetched meanwhile";
+        return Err(Failure::Stale(message.to_owned()));
+    }
     let revision = loaded.sourced().map(|revision| revision.id.clone());
     let manner = Manner { command: "apply", revision, keep_going: args.keep_going };
     let applied = reconcile::apply(&site, &plan, &session.ledger()?, &key, options, manner)?;
     let code = exit_code(&plan, &applied);
+    // Marked already, if not as a whole.
     reconcile::mark_applied(system, &loaded, store.dir(), code == 0 && only.is_none())?;
     store.prune_backups(system, &lock, loaded.settings().backups.keep as usize)?;
     report(session, args, &loaded, &plan, &applied);

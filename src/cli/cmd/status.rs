@@ -8,7 +8,8 @@ use super::super::session::Session;
 use super::super::table;
 use crate::daemon;
 use crate::plan::{Action, FilePlan, Options, Plan, Step};
-use crate::reconcile;
+use crate::reconcile::{self, Care, Loaded, Which};
+use crate::source::Trouble;
 use crate::store::{Condition, Conditions, Suspensions, Watching};
 
 #[derive(Debug, clap::Args)]
@@ -47,24 +48,47 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         return metrics(session);
     }
     let watched = watched(session)?;
-    let loaded = session.load()?;
+    // As it was fetched last: looking asks no repository.
+    let loaded = session.read(Which::Newest, Care::Quick);
+    if !loaded.is_valid() {
+        return without_manifest(session, args.format, &watched, loaded);
+    }
     let plan = session.plan(&loaded, Options::default(), None)?;
     let last = session.store().history(session.system)?.into_iter().next_back();
     let rows = rows(&plan);
+    let problem = loaded.source.as_ref().and_then(|source| source.problem.as_ref());
     if args.format == Format::Json {
         let records: Vec<Value> = rows.iter().map(|row| record(row, &watched)).collect();
-        let mut whole = json!({
-            "format_version": 1,
-            "clients": records,
-            "last": last,
-            "manifest": watched.conditions.manifest,
-            "watching": watched.by,
-            "suspended": watched.suspensions,
-        });
+        let mut whole = document(records, &watched);
+        whole["last"] = json!(last);
         super::plan::add_revision(&mut whole, &loaded);
+        if let Some(problem) = problem {
+            whole["source_problem"] = json!(problem);
+        }
         session.out.data(whole.to_string());
         return Ok(0);
     }
+    if args.format == Format::Text {
+        super::plan::say_revision(session, &loaded);
+        if let Some(Trouble { reason, message, since, .. }) = problem {
+            session.out.data(format!("source: {reason} since {since}: {message}"));
+        }
+    }
+    print(session, args.format, &rows, &watched);
+    if args.format == Format::Text {
+        explain(session, &watched);
+        match last {
+            Some(last) => {
+                session.out.data(format!("last run: {} {} {}", last.at, last.command, last.outcome.word()));
+            }
+            None => session.out.data("nothing was applied yet"),
+        }
+    }
+    Ok(0)
+}
+
+/// The table.
+fn print(session: &mut Session<'_>, format: Format, rows: &[Row], watched: &Watched) {
     let is_watched = watched.conditions.manifest.is_some();
     let header = match is_watched {
         true => vec!["CLIENT", "STATE", "CONDITION", "SINCE", "IN SYNC", "ENTRIES", "FILE"],
@@ -84,23 +108,43 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
             cells
         })
         .collect();
-    let lines = match args.format {
+    let lines = match format {
         Format::Markdown => table::markdown(&header, &cells),
         _ => table::table(&header, &cells),
     };
     lines.into_iter().for_each(|line| session.out.data(line));
-    if args.format == Format::Markdown {
-        return Ok(0);
+}
+
+/// What is known while the manifest cannot be used: how things stood when it could.
+fn without_manifest(
+    session: &mut Session<'_>,
+    format: Format,
+    watched: &Watched,
+    loaded: Loaded,
+) -> Result<u8, Failure> {
+    let is_watched = watched.conditions.manifest.is_some();
+    if format == Format::Json && is_watched {
+        let clients = watched.conditions.clients.iter().map(|(client, condition)| {
+            // A condition is made of texts, which always serialise.
+            let mut record = json!(condition);
+            record["client"] = json!(client);
+            record
+        });
+        session.out.data(document(clients.collect(), watched).to_string());
+    } else if is_watched {
+        explain(session, watched);
     }
-    explain(session, &watched);
-    super::plan::say_revision(session, &loaded);
-    match last {
-        Some(last) => {
-            session.out.data(format!("last run: {} {} {}", last.at, last.command, last.outcome.word()));
-        }
-        None => session.out.data("nothing was applied yet"),
-    }
-    Ok(0)
+    Err(Failure::Invalid(loaded.diagnostics))
+}
+
+fn document(clients: Vec<Value>, watched: &Watched) -> Value {
+    json!({
+        "format_version": 1,
+        "clients": clients,
+        "manifest": watched.conditions.manifest,
+        "watching": watched.by,
+        "suspended": watched.suspensions,
+    })
 }
 
 /// What a person should read about the conditions.

@@ -48,7 +48,7 @@ pub(super) fn signer(
     })?;
     verdict(ran.code, &String::from_utf8_lossy(ran.out.expose())).ok_or_else(|| {
         let why = format!("is not signed by a key of {name} that is valid now");
-        Refusal::new(why, "if you trust the key, export it into that file; the last good revision stays")
+        Refusal::new(why, "if you trust the key, export it into that file")
     })
 }
 

@@ -39,10 +39,7 @@ pub(super) fn signer(system: &dyn System, file: &Path, signed: &Signed) -> Resul
             Some(objection) => why = format!("is signed by {print}, {objection} ({name}:{})", line.number),
         }
     }
-    Err(Refusal::new(
-        why,
-        "if you trust this key and address, add them to that file; the last good revision stays",
-    ))
+    Err(Refusal::new(why, "if you trust this key and address, add them to that file"))
 }
 
 fn objection(line: &Line, signed: &Signed, now: i64) -> Option<String> {
