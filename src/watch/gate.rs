@@ -47,7 +47,7 @@ pub fn gate(
             repairs: standoff.repairs,
             wait: standoff.until.saturating_sub(now),
         };
-        let finding = match memory.torn.judge(file, now) {
+        let finding = match memory.torn.judge(file, age_of(system, &file.real), now) {
             _ if suspended.is_some() => suspended.cloned().map(Finding::Suspended),
             Wholeness::Again(wait) => {
                 later(now + wait);
@@ -85,6 +85,11 @@ pub fn gate(
 /// Whether somebody else changed what is ours.
 pub fn needs_repair(file: &FilePlan) -> bool {
     file.writes() && file.steps.iter().any(|step| step.action.is_drift() && step.action.writes())
+}
+
+/// How long ago a file was written last; none where nobody knows.
+pub fn age_of(system: &dyn System, file: &std::path::Path) -> Option<std::time::Duration> {
+    system.now().duration_since(system.meta(file).ok()?.modified).ok()
 }
 
 /// Between 0 and 1.

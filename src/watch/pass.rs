@@ -188,7 +188,10 @@ impl Reconciler {
             };
         }
         let message = problem.map(sentence).unwrap_or_default();
-        if now.saturating_sub(since) < PATIENCE {
+        let age =
+            follow(&*self.system, &self.manifest).ok().and_then(|real| gate::age_of(&*self.system, &real));
+        let is_fresh = age.map_or(self.good.is_some(), |age| age < PATIENCE);
+        if is_fresh && now.saturating_sub(since) < PATIENCE {
             passed.again_at(now + PATIENCE / 10);
             return Verdict { stand: Stand::Reconciling, reason: "HalfWritten", message };
         }
@@ -465,7 +468,8 @@ impl Reconciler {
             } else {
                 self.seen.remove(&file.real);
             }
-            if self.torn.judge(file, now) == Wholeness::Whole && file.refused.is_none() {
+            let age = gate::age_of(&*self.system, &file.real);
+            if self.torn.judge(file, age, now) == Wholeness::Whole && file.refused.is_none() {
                 self.torn.is_now(&file.real, file.old.as_ref().map(crate::document::Document::bytes));
             }
         }

@@ -37,17 +37,18 @@ pub enum Wholeness {
 }
 
 impl Torn {
-    /// Judges a file by what was planned for it.
-    pub fn judge(&mut self, file: &FilePlan, now: Duration) -> Wholeness {
+    /// Judges a file by what was planned for it. `age` is the time since it was written last, as far as
+    /// the file system knows: nobody is still at work on an old file.
+    pub fn judge(&mut self, file: &FilePlan, age: Option<Duration>, now: Duration) -> Wholeness {
         let is_whole = self.is_whole(file);
         if is_whole {
             self.since.remove(&file.real);
             return Wholeness::Whole;
         }
         let since = *self.since.entry(file.real.clone()).or_insert(now);
-        let age = now.saturating_sub(since);
-        match age < PATIENCE {
-            true => Wholeness::Again(AGAIN.max(age / 2)),
+        let waited = now.saturating_sub(since);
+        match waited < PATIENCE && age.is_none_or(|age| age < PATIENCE) {
+            true => Wholeness::Again(AGAIN.max(waited / 2)),
             // A file that is gone for good is drift like any other; it holds nothing that could be lost.
             false if file.refused.is_none() && file.old.is_none() => {
                 self.forget(&file.real);
