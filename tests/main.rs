@@ -18,3 +18,5 @@ mod secrets;
 mod stories;
 mod support;
 mod transaction;
+#[cfg(unix)]
+mod watch_chaos;
