@@ -24,6 +24,7 @@ use self::writers::{Kind, Random};
 use crate::support::Sandbox;
 
 mod chaos;
+mod interrupted;
 mod kills;
 mod writers;
 
