@@ -375,6 +375,12 @@ impl Reconciler {
             } else {
                 self.wrote(file, report.after, now);
                 passed.wrote = true;
+                // That it is right for the moment does not end a fight.
+                if let Some(standoff) = self.contention.is_right(&file.real, now) {
+                    let writers = file.real.parent().map(|dir| (self.writers)(dir)).unwrap_or_default();
+                    findings.insert(file.real.clone(), gate::contended(standoff, now, writers));
+                    passed.again_at(standoff.until);
+                }
             }
         }
         let Some(run) = &applied.id else { return Ok(()) };
