@@ -29,7 +29,7 @@ pub use programs::{Keyring, KeyringError, Program, Programs, Ran};
 pub use read_only::{Looked, ReadOnly};
 pub use real::Real;
 pub use watcher::{Noticed, WatchError, Watcher};
-pub use writers::writers_in;
+pub use writers::{Writers, writers_in};
 
 /// What a file system says about a path, without following a final symlink.
 #[derive(Clone, Debug, PartialEq, Eq)]
