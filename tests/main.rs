@@ -25,3 +25,5 @@ mod support;
 mod transaction;
 #[cfg(unix)]
 mod watch;
+#[cfg(unix)]
+mod watch_chaos;

@@ -34,7 +34,7 @@ pub use real::Real;
 pub use tls::choose_tls;
 pub use unsafe_calls::register_transport;
 pub use watcher::{Noticed, WatchError, Watcher};
-pub use writers::writers_in;
+pub use writers::{Writers, writers_in};
 
 /// What a file system says about a path, without following a final symlink.
 #[derive(Clone, Debug, PartialEq, Eq)]

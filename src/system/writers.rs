@@ -1,17 +1,31 @@
 //! Who writes into a directory right now, as far as the platform tells.
 
 use std::path::Path;
+use std::time::Duration;
 
-/// Programs other than this one that have a file of this directory open for writing at this moment, as
-/// `name (PID)`. Empty where the platform does not tell: it is only known on Linux, and only of
-/// programs of the same user.
-pub fn writers_in(dir: &Path) -> Vec<String> {
+/// Who writes, and what it took to find out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Writers {
+    /// As `name (PID)`, the youngest first.
+    pub names: Vec<String>,
+    /// How long the looking took: some milliseconds for a hundred processes.
+    pub took: Duration,
+}
+
+/// Programs other than this one that have a file of this directory open for writing at this moment.
+/// Empty where the platform does not tell: it is only known on Linux, and only of programs of the same
+/// user. Whoever closes the file again within the time that the looking takes is easily missed.
+pub fn writers_in(dir: &Path) -> Writers {
     #[cfg(target_os = "linux")]
-    return linux::writers_in(dir);
+    {
+        let start = std::time::Instant::now();
+        let names = linux::writers_in(dir);
+        Writers { names, took: start.elapsed() }
+    }
     #[cfg(not(target_os = "linux"))]
     {
         let _ = dir;
-        Vec::new()
+        Writers::default()
     }
 }
 
@@ -22,13 +36,16 @@ mod linux {
 
     pub fn writers_in(dir: &Path) -> Vec<String> {
         let us = std::process::id();
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let mut pids: Vec<u32> =
+            processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+        // A client is mostly younger than what the machine started by itself, and may close soon.
+        pids.sort_unstable_by(|one, other| other.cmp(one));
         let mut found = Vec::new();
-        for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
-                continue;
-            };
-            if pid != us && writes_in(&entry.path(), dir) {
-                found.push(format!("{} ({pid})", name_of(&entry.path())));
+        for pid in pids.into_iter().filter(|pid| *pid != us) {
+            let process = Path::new("/proc").join(pid.to_string());
+            if writes_in(&process, dir) {
+                found.push(format!("{} ({pid})", name_of(&process)));
             }
         }
         found
@@ -83,7 +100,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().canonicalize().expect("there").join("mcp.json");
         let dir = path.parent().expect("its directory");
-        assert_eq!(writers_in(dir), [""; 0]);
+        assert_eq!(writers_in(dir).names, [""; 0]);
         let script = format!("exec 3>'{}'; echo ready; read line", path.display());
         let mut child = std::process::Command::new("sh")
             .args(["-c", &script])
@@ -94,9 +111,9 @@ mod tests {
         let mut line = String::new();
         let out = child.stdout.as_mut().expect("its output");
         std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut line).expect("it is ready");
-        assert_eq!(writers_in(dir), [format!("sh ({})", child.id())]);
+        assert_eq!(writers_in(dir).names, [format!("sh ({})", child.id())]);
         drop(child.stdin.take());
         child.wait().expect("it ended");
-        assert_eq!(writers_in(dir), [""; 0]);
+        assert_eq!(writers_in(dir).names, [""; 0]);
     }
 }

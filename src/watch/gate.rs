@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::contention::{Contention, Standoff};
 use super::torn::{Torn, Wholeness};
@@ -15,7 +16,7 @@ pub struct Gated {
     /// Why the others may not, and what else is known.
     pub findings: Findings,
     /// When to look again, in [`System::ticks`].
-    pub again: Option<std::time::Duration>,
+    pub again: Option<Duration>,
 }
 
 /// What is known about the files from earlier passes.
@@ -40,13 +41,8 @@ pub fn gate(
     for file in &plan.files {
         let suspended =
             targets(file).into_iter().find_map(|target| memory.suspensions.of(target, system.now()));
-        let mut later =
-            |at| gated.again = Some(gated.again.map_or(at, |earlier: std::time::Duration| earlier.min(at)));
-        let contended = |standoff: Standoff| Finding::Contended {
-            writers: writers(file),
-            repairs: standoff.repairs,
-            wait: standoff.until.saturating_sub(now),
-        };
+        let mut later = |at| gated.again = Some(gated.again.map_or(at, |earlier: Duration| earlier.min(at)));
+        let contended = |standoff| contended(standoff, now, writers(file));
         let finding = match memory.torn.judge(file, age_of(system, &file.real), now) {
             _ if suspended.is_some() => suspended.cloned().map(Finding::Suspended),
             Wholeness::Again(wait) => {
@@ -80,6 +76,11 @@ pub fn gate(
         }
     }
     gated
+}
+
+/// What is known about a fight.
+pub fn contended(standoff: Standoff, now: Duration, writers: Vec<String>) -> Finding {
+    Finding::Contended { writers, repairs: standoff.repairs, wait: standoff.until.saturating_sub(now) }
 }
 
 /// Whether somebody else changed what is ours.

@@ -9,6 +9,9 @@ use crate::system::{Noticed, writers_in};
 /// How often it is looked who writes into a directory, at most.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
+/// For how many times as long as a look took that found nobody there is no other one.
+const REST: u32 = 5;
+
 /// What wakes the reconciler: however much happens, this stays as small as what is watched.
 ///
 /// Times are those of [`crate::system::System::ticks`].
@@ -25,7 +28,8 @@ struct State {
     suspects: BTreeSet<PathBuf>,
     /// Who was seen writing there last.
     writers: BTreeMap<PathBuf, Vec<String>>,
-    looked: Option<Duration>,
+    /// Not before this is it looked again.
+    look_again: Duration,
     waiting: Waiting,
     /// How many events came, those that do not matter among them.
     noticed: u64,
@@ -85,19 +89,33 @@ impl Debounce {
 impl Inbox {
     /// What the watcher noticed.
     pub fn notice(&self, now: Duration, noticed: Noticed) {
+        let suspect = self.take(now, noticed);
+        let Some(dir) = suspect else { return };
+        // Takes a while, and nobody is to wait for it.
+        let writers = writers_in(&dir);
+        let mut state = self.state();
+        state.look_again =
+            now + if writers.names.is_empty() { writers.took * (REST + 1) } else { BETWEEN_LOOKS };
+        if !writers.names.is_empty() {
+            state.writers.insert(dir, writers.names);
+        }
+    }
+
+    /// Takes in what was noticed. Returns the directory of which is to be known who writes there.
+    fn take(&self, now: Duration, noticed: Noticed) -> Option<PathBuf> {
         let mut state = self.state();
         state.noticed += 1;
         let path = match noticed {
             Noticed::Anything => {
                 state.waiting.everything = true;
                 self.bell.notify_one();
-                return;
+                return None;
             }
             Noticed::Path(path) => path,
         };
-        state.look_who_writes(now, &path);
+        let suspect = state.suspect(now, &path);
         if !state.places.matter(&path) {
-            return;
+            return suspect;
         }
         let waiting = &mut state.waiting;
         waiting.touched.insert(path);
@@ -107,6 +125,7 @@ impl Inbox {
             waiting.first = Some(now);
             self.bell.notify_one();
         }
+        suspect
     }
 
     /// Asks for a look at everything, at once.
@@ -198,17 +217,11 @@ impl Inbox {
 }
 
 impl State {
-    fn look_who_writes(&mut self, now: Duration, path: &Path) {
-        let Some(dir) = path.parent().filter(|dir| self.suspects.contains(*dir)) else { return };
+    /// The directory of a name, if it is to be looked now who writes there.
+    fn suspect(&self, now: Duration, path: &Path) -> Option<PathBuf> {
+        let dir = path.parent().filter(|dir| self.suspects.contains(*dir))?;
         let is_ours = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".mcpkeel-"));
-        if is_ours || self.looked.is_some_and(|looked| now < looked + BETWEEN_LOOKS) {
-            return;
-        }
-        let writers = writers_in(dir);
-        if !writers.is_empty() {
-            self.looked = Some(now);
-            self.writers.insert(dir.to_owned(), writers);
-        }
+        (!is_ours && now >= self.look_again).then(|| dir.to_owned())
     }
 }
 

@@ -136,8 +136,9 @@ impl Reconciler {
         let (began, looked) = (system.ticks(), Looked::default());
         let view = ReadOnly::noting(&*system, &looked);
         let mut passed = Passed::default();
+        let settled = self.settle(&mut passed, tell);
         let stands = self.load(&view, &mut passed);
-        let result = match self.good.take() {
+        let result = settled.and_then(|()| match self.good.take() {
             Some(good) => {
                 let result = self.reconcile(&good, &view, stands, &mut passed, tell);
                 self.good = Some(good);
@@ -147,7 +148,7 @@ impl Reconciler {
                 let event = self.reporter.manifest_stands(&*system, stands);
                 event.iter().try_for_each(|event| self.reporter.event(&*system, &self.store, event, tell))
             }
-        };
+        });
         self.note_places(&looked, &mut passed);
         let outcome = match (&result, passed.wrote) {
             (Err(_), _) => "failed",
@@ -159,6 +160,31 @@ impl Reconciler {
         result?;
         self.reporter.save(&*system, &self.store)?;
         Ok(passed)
+    }
+
+    /// Brings in order what a run left that was cut off: until then another program's update may lie
+    /// beside its file, out of sight, and no plan would tell.
+    fn settle(&mut self, passed: &mut Passed, tell: &mut Tell<'_>) -> Result<(), FileError> {
+        if self.store.journal_ids(&*self.system)?.is_empty() {
+            return Ok(());
+        }
+        match self.store.lock(&*self.system, "watch") {
+            Ok(lock) => self.recover(&lock, tell),
+            Err(LockError::File(error)) => Err(error),
+            Err(LockError::Held(_)) => {
+                passed.again_at(self.system.ticks() + LOCKED);
+                Ok(())
+            }
+        }
+    }
+
+    fn recover(&self, lock: &StateLock, tell: &mut Tell<'_>) -> Result<(), FileError> {
+        let system = &*self.system;
+        let recovered = reconcile::recover::recover(system, &self.store, lock)?;
+        let mut events = recovered.sentences().into_iter();
+        events.try_for_each(|line| {
+            self.reporter.event(system, &self.store, &Event::new(system, EventKind::Note, line), tell)
+        })
     }
 
     /// Reads the manifest; one that cannot be used leaves the last good one in its place.
@@ -293,10 +319,7 @@ impl Reconciler {
         tell: &mut Tell<'_>,
     ) -> Result<View, FileError> {
         let system = self.system.clone();
-        let recovered = reconcile::recover::recover(&*system, &self.store, lock)?;
-        for line in recovered.sentences() {
-            self.reporter.event(&*system, &self.store, &Event::new(&*system, EventKind::Note, line), tell)?;
-        }
+        self.recover(lock, tell)?;
         let key = self.store.machine_key(&*system, lock)?;
         let mut seen = self.look(loaded, view, options)?;
         let store = self.store.clone();
@@ -400,6 +423,12 @@ impl Reconciler {
             } else {
                 self.wrote(file, report.after, now);
                 passed.wrote = true;
+                // That it is right for the moment does not end a fight.
+                if let Some(standoff) = self.contention.is_right(&file.real, now) {
+                    let writers = file.real.parent().map(|dir| self.inbox.writers(dir)).unwrap_or_default();
+                    findings.insert(file.real.clone(), gate::contended(standoff, now, writers));
+                    passed.again_at(standoff.until);
+                }
             }
         }
         let Some(run) = &applied.id else { return Ok(()) };
