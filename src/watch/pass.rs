@@ -1,10 +1,12 @@
+mod carry_out;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::contention::Contention;
-use super::gate::{self, Gated, gate, needs_repair};
+use super::gate::{self, Gated, gate};
 use super::inbox::Inbox;
 use super::reporting::{Reporter, Tell};
 use super::torn::{Torn, Wholeness};
@@ -12,7 +14,7 @@ use super::verdict::{Finding, Findings, Verdict, targets, verdict, worse};
 use crate::base::{Diagnostic, Fingerprint};
 use crate::manifest::model::{Approve, ManifestSource, Settings};
 use crate::plan::{Action, FilePlan, Ledger, Options, Plan};
-use crate::reconcile::{self, Applied, Care, Loaded, Manner, Scene, Site, Which};
+use crate::reconcile::{self, Care, Loaded, Scene, Which};
 use crate::secrets::{Source, Vault};
 use crate::source::Problem;
 use crate::store::{Event, EventKind, LockError, Stand, StateLock, Store, load_json};
@@ -305,181 +307,6 @@ impl Reconciler {
         }
         self.reporter.snapshot.change(|now| now.suspensions = suspensions);
         Ok(View { plan, ledger, gated })
-    }
-
-    /// Plans once more under the lock, and applies what may be applied.
-    #[allow(clippy::too_many_arguments)]
-    fn carry_out(
-        &mut self,
-        loaded: &Loaded,
-        view: &ReadOnly<'_>,
-        options: Options,
-        lock: &StateLock,
-        passed: &mut Passed,
-        tell: &mut Tell<'_>,
-    ) -> Result<View, FileError> {
-        let system = self.system.clone();
-        self.recover(lock, tell)?;
-        let key = self.store.machine_key(&*system, lock)?;
-        let mut seen = self.look(loaded, view, options)?;
-        let store = self.store.clone();
-        let site = Site { system: &*system, store: &store, lock };
-        self.adopt(loaded, &site, &mut seen, passed, tell)?;
-        let mut doing = std::mem::take(&mut seen.plan);
-        let (allowed, left): (Vec<_>, Vec<_>) =
-            doing.files.drain(..).partition(|file| seen.gated.allowed.contains(&file.real));
-        let doing = Plan { files: allowed, notes: doing.notes };
-        // From here on its files are kept, so that no client is left without what it is told to start.
-        if !reconcile::mark_applied(&*system, loaded, self.store.dir(), false)? {
-            passed.again_at(system.ticks());
-            seen.plan = Plan { files: doing.files.into_iter().chain(left).collect(), notes: doing.notes };
-            seen.gated.allowed.clear();
-            return Ok(seen);
-        }
-        let sourced = loaded.sourced().map(|revision| revision.id.clone());
-        let manner = Manner { command: "watch", revision: sourced, keep_going: true };
-        match reconcile::apply(&site, &doing, &seen.ledger, &key, options, manner) {
-            Ok(applied) => {
-                self.applied(&doing, &applied, &loaded.revision().id, &mut seen.gated.findings, passed, tell)?
-            }
-            Err(failure) => {
-                for file in doing.files.iter().filter(|file| file.writes()) {
-                    seen.gated.findings.insert(file.real.clone(), Finding::Failed(failure.to_string()));
-                }
-                passed.again_at(system.ticks() + Duration::from_secs(5));
-            }
-        }
-        if passed.wrote {
-            self.store.prune_backups(&*system, lock, loaded.settings().backups.keep as usize)?;
-        }
-        seen.plan = Plan { files: doing.files.into_iter().chain(left).collect(), notes: doing.notes };
-        Ok(seen)
-    }
-
-    /// Takes drift into the manifest where a client's `drift: adopt` says so; the next pass goes on from
-    /// there.
-    fn adopt(
-        &mut self,
-        loaded: &Loaded,
-        site: &Site<'_>,
-        seen: &mut View,
-        passed: &mut Passed,
-        tell: &mut Tell<'_>,
-    ) -> Result<(), FileError> {
-        let is_adopted = |file: &FilePlan| file.steps.iter().any(|step| step.action == Action::Adopt);
-        let adopting = |file: &&FilePlan| is_adopted(file) && seen.gated.allowed.contains(&file.real);
-        let files: Vec<PathBuf> =
-            seen.plan.files.iter().filter(adopting).map(|file| file.real.clone()).collect();
-        if files.is_empty() {
-            return Ok(());
-        }
-        let adoption = reconcile::adopt(site.system, loaded, &seen.plan, false).and_then(|adoption| {
-            match adoption.edits.is_empty() {
-                true => Ok(adoption.lines),
-                false => reconcile::write_manifests(site, "watch", adoption.edits)
-                    .map(|_| adoption.lines)
-                    .map_err(|failure| failure.to_string()),
-            }
-        });
-        match adoption {
-            Ok(lines) => {
-                for line in lines {
-                    let event = Event::new(site.system, EventKind::Note, line);
-                    self.reporter.event(site.system, &self.store, &event, tell)?;
-                }
-                passed.again_at(site.system.ticks());
-            }
-            Err(why) => {
-                for file in &files {
-                    seen.gated.findings.insert(file.clone(), Finding::Failed(why.clone()));
-                }
-            }
-        }
-        // What is live is what the manifest will say.
-        seen.gated.allowed.retain(|file| !files.contains(file));
-        Ok(())
-    }
-
-    /// Takes in what an apply did.
-    fn applied(
-        &mut self,
-        plan: &Plan,
-        applied: &Applied,
-        revision: &str,
-        findings: &mut Findings,
-        passed: &mut Passed,
-        tell: &mut Tell<'_>,
-    ) -> Result<(), FileError> {
-        let (system, now) = (self.system.clone(), self.system.ticks());
-        for report in &applied.files {
-            let Some(file) = plan.files.iter().find(|file| file.wishes.path == report.path) else { continue };
-            if report.contended {
-                // As many as make a fight: it was one within the run already.
-                (0..4).for_each(|_| self.contention.repaired(&file.real, now));
-                passed.again_at(now);
-            } else if report.failed {
-                findings.insert(file.real.clone(), Finding::Failed(report.outcome.clone()));
-                passed.again_at(now + Duration::from_secs(5));
-            } else {
-                self.wrote(file, report.after, now);
-                passed.wrote = true;
-                // That it is right for the moment does not end a fight.
-                if let Some(standoff) = self.contention.is_right(&file.real, now) {
-                    let writers = file.real.parent().map(|dir| self.inbox.writers(dir)).unwrap_or_default();
-                    findings.insert(file.real.clone(), gate::contended(standoff, now, writers));
-                    passed.again_at(standoff.until);
-                }
-            }
-        }
-        let Some(run) = &applied.id else { return Ok(()) };
-        let done = |file: &&FilePlan| {
-            applied.files.iter().any(|report| {
-                report.path == file.wishes.path && !report.failed && report.outcome != "unchanged"
-            })
-        };
-        for file in plan.files.iter().filter(done) {
-            for target in targets(file) {
-                let steps = file.steps.iter().filter(|step| step.target == target && step.action.is_change());
-                let said: Vec<String> = steps
-                    .map(|step| format!("{} `{}`: {}", step.action.word(), step.server, step.why))
-                    .collect();
-                if said.is_empty() {
-                    continue;
-                }
-                let event = Event {
-                    client: Some(target.to_owned()),
-                    revision: Some(revision.to_owned()),
-                    run: Some(run.clone()),
-                    files: vec![file.wishes.path.clone()],
-                    ..Event::new(&*system, EventKind::Applied, said.join("; "))
-                };
-                self.reporter.event(&*system, &self.store, &event, tell)?;
-            }
-        }
-        for warning in &applied.warnings {
-            let event = Event::new(&*system, EventKind::Note, warning.clone());
-            self.reporter.event(&*system, &self.store, &event, tell)?;
-        }
-        Ok(())
-    }
-
-    /// One file says now what it should.
-    fn wrote(&mut self, file: &FilePlan, after: Option<Fingerprint>, now: Duration) {
-        self.seen.insert(file.real.clone(), after);
-        let new = file.new.as_deref().filter(|new| after == Some(Fingerprint::of(new)));
-        match new {
-            Some(new) => self.torn.is_now(&file.real, Some(new)),
-            // Merged with somebody else's update, or gone: the next pass reads it.
-            None => self.torn.forget(&file.real),
-        }
-        if needs_repair(file) {
-            self.contention.repaired(&file.real, now);
-        }
-        self.reporter.snapshot.change(|snapshot| {
-            for step in file.steps.iter().filter(|step| step.action.is_change()) {
-                snapshot.metrics.wrote(&step.target, step.action.is_drift());
-            }
-        });
     }
 
     /// Keeps what the files say that were looked at and not written.
