@@ -56,7 +56,8 @@ pub struct Manifest {
     pub settings: Settings,
 }
 
-/// A repository that holds the manifest. Its revisions are fetched by `mcpkeel watch`, fast-forward
+/// A repository that holds the manifest. Its revisions are fetched by `mcpkeel watch`, and by `plan` and
+/// `apply` with `--fetch`, fast-forward
 /// only; when one cannot be used, the last good one stays.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
