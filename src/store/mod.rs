@@ -114,7 +114,7 @@ impl Store {
     }
 
     /// Makes the directory, for what is written without the lock.
-    fn prepare(&self, system: &dyn System) -> Result<(), FileError> {
+    pub fn prepare(&self, system: &dyn System) -> Result<(), FileError> {
         files::create_dirs(system, &self.dir)
     }
 

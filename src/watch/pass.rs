@@ -138,6 +138,8 @@ impl Reconciler {
         let (began, looked) = (system.ticks(), Looked::default());
         let view = ReadOnly::noting(&*system, &looked);
         let mut passed = Passed::default();
+        // Somebody may have removed it: what is lost with it is found out again.
+        self.store.prepare(&*system)?;
         let settled = self.settle(&mut passed, tell);
         let stands = self.load(&view, &mut passed);
         let result = settled.and_then(|()| match self.good.take() {
@@ -336,7 +338,8 @@ impl Reconciler {
         let is_state = |path: &PathBuf| path.starts_with(self.store.dir());
         passed.files = looked.paths().into_iter().filter(|path| !is_state(path)).collect();
         passed.dirs = looked.listed().into_iter().filter(|path| !is_state(path)).collect();
-        passed.files.extend(["suspended.json", "approved.json"].map(|name| self.store.path(name)));
+        let told = ["suspended.json", "approved.json", "source/head.json"];
+        passed.files.extend(told.map(|name| self.store.path(name)));
         if let Some(loaded) = &self.good {
             let vault = Vault::new(&*self.system, &loaded.units);
             let names = loaded.units.iter().flat_map(|unit| unit.manifest.secrets.keys());

@@ -39,8 +39,8 @@ pub struct Watch {
     pub snapshot: Snapshot,
     /// Called at least this often while all is well, for a watchdog.
     pub alive: Option<(Duration, Box<dyn Fn()>)>,
-    /// Called after the first pass.
-    pub ready: Box<dyn Fn()>,
+    /// Called after each pass.
+    pub passed: Box<dyn Fn()>,
 }
 
 /// When the reconciler does what.
@@ -72,7 +72,6 @@ pub fn run(watch: Watch, tell: &mut Tell<'_>) -> Result<Stop, FileError> {
     let mut running = Running::new(watch);
     running.say(EventKind::Started, "watching", tell)?;
     let mut next_full = running.round(tell);
-    (running.watch.ready)();
     let stop = loop {
         let until = running.until(next_full);
         let timing = Timing::of(&running.reconciler.settings());
@@ -220,6 +219,7 @@ impl Running {
                 self.again = Some(system.ticks() + FAILED);
             }
         }
+        (self.watch.passed)();
         self.fetching.ask(self.reconciler.source(), false);
         let fresh = self.reconciler.reporter.take_fresh();
         self.notices.hear(&fresh, self.reconciler.loaded(), tell);

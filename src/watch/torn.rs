@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use crate::plan::FilePlan;
 
-/// How long a file may look half-written before that is taken for what it is.
+/// How long nobody may have written a file that looks half-written before that is taken for what it is.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How soon it is read again, at first.
-const AGAIN: Duration = Duration::from_millis(50);
+/// The same for one that is written again and again.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// How soon it is read again, at first and at most.
+const AGAIN: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
 
 /// Contents larger than this are not kept for comparison, in bytes.
 const MOST: usize = 4 << 20;
@@ -47,8 +50,8 @@ impl Torn {
         }
         let since = *self.since.entry(file.real.clone()).or_insert(now);
         let waited = now.saturating_sub(since);
-        match waited < PATIENCE && age.is_none_or(|age| age < PATIENCE) {
-            true => Wholeness::Again(AGAIN.max(waited / 2)),
+        match age.unwrap_or(waited) < PATIENCE && waited < LONGEST {
+            true => Wholeness::Again((waited / 2).clamp(AGAIN.0, AGAIN.1)),
             // A file that is gone for good is drift like any other; it holds nothing that could be lost.
             false if file.refused.is_none() && file.old.is_none() => {
                 self.forget(&file.real);

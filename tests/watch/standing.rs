@@ -67,6 +67,23 @@ fn killed_it_starts_again_and_mends_what_happened_meanwhile() {
 }
 
 #[test]
+fn a_state_directory_that_is_removed_is_made_again() {
+    let watching = Watching::manifest(MANIFEST);
+    fs::remove_dir_all(watching.path(".local/state/mcpkeel")).expect("removed");
+    watching.edit("mcp.yaml", "args: [mcp-server-git]", "args: [mcp-server-git, -v]");
+    // Without the books nobody knows whose the entries are: one that differs is somebody's.
+    watching.until("it says so", || {
+        watching.told(|event| event["client"] == "cursor" && event["reason"] == "Conflict")
+    });
+    watching.edit("mcp.yaml", "args: [mcp-server-git, -v]", "args: [mcp-server-git]");
+    watching.until("it is in step", || {
+        watching.told(|event| event["client"] == "cursor" && event["reason"] == "InSync")
+    });
+    watching.edit(CURSOR, "mcp-server-git", "evil");
+    watching.until_file(CURSOR, |text| text.contains("mcp-server-git"));
+}
+
+#[test]
 fn metrics_are_to_be_had_at_the_socket() {
     let watching = Watching::manifest(MANIFEST);
     watching.edit(CURSOR, "mcp-server-git", "evil");

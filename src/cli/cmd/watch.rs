@@ -43,7 +43,13 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         inbox: inbox.clone(),
         snapshot: snapshot.clone(),
         alive: service_manager::watchdog().map(|most| (most / 2, Box::new(service_manager::keep_alive) as _)),
-        ready: Box::new(service_manager::ready),
+        passed: Box::new({
+            let snapshot = snapshot.clone();
+            move || {
+                service_manager::status(&summary(&snapshot.now().conditions));
+                service_manager::ready();
+            }
+        }),
     };
     let format = args.format;
     if args.once {
@@ -60,14 +66,10 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         manifest,
         socket: daemon::socket_path(&*system, &store),
     };
-    let now = snapshot.clone();
     let control = Control::start(system.clone(), watching.clone(), inbox, snapshot)
         .map_err(|error| Failure::failed(format!("the control socket cannot be opened: {error}")))?;
     store.save_watching(&*system, &watching)?;
-    let stopped = watch::run(watch, &mut |event| {
-        print(session, format, event);
-        service_manager::status(&summary(&now.now().conditions));
-    });
+    let stopped = watch::run(watch, &mut |event| print(session, format, event));
     service_manager::stopping();
     drop(control);
     store.drop_watching(&*system)?;
