@@ -129,41 +129,53 @@ fn memory() {
     let watch = home.watch();
     let files = home.files();
     let mut drifts = 0;
-    let mut noise = |events: u64, most_drifts: usize| {
+    // Each file drifts once per call, so that none is taken for a fight.
+    let mut noise = |events: u64| {
         let goal = watch.noticed() + events;
-        let (mut round, mut done) = (0_usize, 0);
+        let (mut round, mut drifted) = (0_usize, 0);
         while watch.noticed() < goal {
-            for turn in 0..400 {
+            for turn in 0..40 {
                 let file = &files[(round + turn) % FILES];
                 // Opened for writing and closed, with a new time: nothing is different.
                 let touched = fs::File::options().append(true).open(file).expect("there");
                 touched.set_modified(std::time::SystemTime::now()).expect("touched");
             }
-            let file = &files[round % FILES];
+            let is_drift = round % 2 == 0 && drifted < FILES;
+            let file = &files[if is_drift { drifted } else { (round + FILES / 2) % FILES }];
             let text = fs::read_to_string(file).expect("readable");
-            if round % 4 == 0 && done < most_drifts {
+            if is_drift {
                 spoil(file, text.as_bytes(), Style::Rename);
-                done += 1;
+                drifted += 1;
             } else {
-                let (head, tail) = text.split_once(":").expect("the first member");
+                let (head, tail) = text.split_once(':').expect("the first member");
                 let tail = tail.split_once(',').expect("the next one").1;
                 replace(file, format!("{head}: {round},{tail}").as_bytes(), Style::InPlace);
             }
             round += 1;
             // Not faster than the queue is read, so that each event counts.
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let is_right = |file: &PathBuf| fs::read_to_string(file).is_ok_and(|text| text.contains("\"right\""));
+        let start = Instant::now();
+        while !files.iter().all(is_right) {
+            assert!(start.elapsed() < Duration::from_secs(30), "not repaired");
             std::thread::sleep(Duration::from_millis(20));
         }
-        drifts += done;
+        drifts += drifted;
     };
-    noise(EVENTS / 10, FILES);
-    let (warm, began) = (watch.used(), watch.noticed());
-    noise(EVENTS, FILES);
-    let (end, events) = (watch.used(), watch.noticed() - began);
+    noise(EVENTS / 10);
+    let (warm, began) = (watch.used().resident, watch.noticed());
+    let quarters: Vec<u64> = (0..4)
+        .map(|_| {
+            noise(EVENTS / 4);
+            watch.used().resident
+        })
+        .collect();
+    let events = watch.noticed() - began;
     say(&format!(
-        "Memory: {} KiB resident after a warm-up, {} KiB after {events} more file events, {:+.1} % ({drifts} drifts in all)\n",
-        warm.resident,
-        end.resident,
-        (end.resident as f64 / warm.resident as f64 - 1.0) * 100.0
+        "Memory: {warm} KiB resident after a warm-up, {quarters:?} KiB after each quarter of {events} more file events, \
+         {:+.1} % ({drifts} drifts in all)",
+        (quarters[3] as f64 / warm as f64 - 1.0) * 100.0
     ));
 }
 
@@ -253,7 +265,7 @@ impl Home {
     fn watch(&self) -> Watch<'_> {
         self.apply();
         let log = fs::File::create(self.0.path().join("watch.log")).expect("made");
-        let child = self.command(&["watch"]).stdout(log).spawn().expect("it starts");
+        let child = self.command(&["watch"]).stderr(log).spawn().expect("it starts");
         let watch = Watch { home: self, child };
         let start = Instant::now();
         while !watch.metrics().is_some_and(|text| text.contains("mcpkeel_manifest_ready 1")) {

@@ -286,9 +286,9 @@ impl<'c> Case<'c> {
         if let Ok(real) = follow(self.system, self.path()) {
             dirs.extend(parent(&real));
         }
-        if let Some((lock, _)) = &self.journal.header.files[self.file].lock {
-            dirs.extend(parent(lock));
-        }
+        let file = &self.journal.header.files[self.file];
+        dirs.extend(file.dir.clone());
+        dirs.extend(file.lock.as_ref().and_then(|(lock, _)| parent(lock)));
         dirs
     }
 

@@ -230,7 +230,7 @@ pub fn run(
         id: id.clone(),
         at: rfc3339(system.now()),
         command: meta.command.clone(),
-        files: changes.iter().map(Change::journaled).collect(),
+        files: changes.iter().map(|change| change.journaled(system)).collect(),
     };
     let mut run = Run {
         system,
@@ -403,9 +403,12 @@ impl Run<'_> {
 }
 
 impl Change {
-    fn journaled(&self) -> JournalFile {
+    fn journaled(&self, system: &dyn System) -> JournalFile {
         let lock = self.client_lock.as_ref().map(|lock| (lock.dir.clone(), lock.stale_seconds));
-        JournalFile { path: self.path.clone(), lock }
+        // A path that cannot be followed now fails when it is looked at.
+        let real = follow(system, &self.path).ok();
+        let dir = real.and_then(|real| real.parent().map(Path::to_owned));
+        JournalFile { path: self.path.clone(), lock, dir }
     }
 }
 

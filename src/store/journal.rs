@@ -45,6 +45,10 @@ pub struct JournalFile {
     /// The client's own lock, with the seconds after which it is stale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<(PathBuf, u32)>,
+    /// The directory of the real file at the start: a name of ours may lie there although a link has led
+    /// elsewhere since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dir: Option<PathBuf>,
 }
 
 /// Directories that a run made.

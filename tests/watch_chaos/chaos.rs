@@ -142,12 +142,16 @@ fn check_gaps(repairs: &[Instant]) {
 /// A fight is told once when it begins and once when it is over, not at every repair.
 fn check_told(watch: &Watch) {
     let events = watch.events().into_iter().map(|(_, event)| event);
-    let of_fighter: Vec<_> = events.filter(|event| event["client"] == Kind::Auggie.client()).collect();
-    let told = of_fighter.iter().filter_map(|event| event["condition"].as_str().map(str::to_owned));
+    let of_fighter = events.filter(|event| event["client"] == Kind::Auggie.client());
     // That a file is just being written is another matter.
-    let mut told: Vec<String> = told.filter(|condition| condition != "Reconciling").collect();
+    let told =
+        of_fighter.filter(|event| event["condition"].is_string() && event["condition"] != "Reconciling");
+    let said: Vec<String> =
+        told.map(|event| format!("{} {}", event["condition"], event["message"])).collect();
+    let word = |said: &String| said.split('"').nth(1).expect("a word").to_owned();
+    let mut told: Vec<String> = said.iter().map(word).collect();
     told.dedup();
-    assert_eq!(told, ["Contended", "Ready"], "{of_fighter:#?}");
+    assert_eq!(told, ["Contended", "Ready"], "{said:#?}");
 }
 
 /// Somebody who reads the files that are only ever renamed into place, all the time.

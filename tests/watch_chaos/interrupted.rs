@@ -29,7 +29,7 @@ fn cut_off() -> Sandbox {
         id: id.to_owned(),
         at: "2026-01-01T00:00:00Z".to_owned(),
         command: "watch".to_owned(),
-        files: vec![JournalFile { path: file.clone(), lock: None }],
+        files: vec![JournalFile { path: file.clone(), lock: None, dir: None }],
     };
     let round = Round {
         file: 0,
@@ -72,4 +72,26 @@ fn a_run_that_was_cut_off_is_settled_by_the_process_that_watches() {
     let mut watch = Watch::start(&sandbox);
     wait_for("the update of the other program", Duration::from_secs(20), || is_settled(&sandbox));
     watch.check("settled");
+}
+
+/// Killed before the name beside the file was announced; then another program made a file of the link.
+#[test]
+fn what_lies_beside_a_file_that_was_linked_is_found_although_the_link_is_gone() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.write(".cursor/mcp.json", "{\"mcpServers\": {}}\n");
+    sandbox.write("mcp.yaml", MANIFEST);
+    let id = "20260101T000000Z-0001";
+    let temp = sandbox.write(&format!("dotfiles/.mcpkeel-{id}-0-0.tmp"), "{\"mcpServers\": {}}\n");
+    let header = Header {
+        format_version: 1,
+        id: id.to_owned(),
+        at: "2026-01-01T00:00:00Z".to_owned(),
+        command: "watch".to_owned(),
+        files: vec![JournalFile { path: file, lock: None, dir: temp.parent().map(Into::into) }],
+    };
+    let line = serde_json::json!(Line::Run(header)).to_string();
+    sandbox.write(&format!(".local/state/mcpkeel/journal/{id}.jsonl"), line + "\n");
+    sandbox.run(&["watch", "--once"]).exits(0);
+    assert!(sandbox.read(".cursor/mcp.json").contains("ours"));
+    assert_eq!(litter(&sandbox.home()), std::collections::BTreeSet::new());
 }

@@ -8,7 +8,7 @@ use super::{Scene, Watch, seed, wait_for};
 const KILLS: u32 = 45;
 /// A watch that lives is killed within this after its start, in milliseconds: it is at work by then, and
 /// often in the middle of an apply.
-const LIFE: u64 = 400;
+const LIFE: u64 = 300;
 /// Every so many starts it may live until all that the kills left is in order.
 const RESPITE: u32 = 9;
 /// How long a key may be out of sight: kills come in between, and a lock that was left goes stale.
@@ -52,5 +52,5 @@ fn killed_and_started_again_it_loses_nothing_and_converges() {
         "{KILLS} kills in {took:?}, {cut_off} of them in the middle of a run; settled within {settled:?} of a start; \
          in step {converged:?} after the last write"
     );
-    assert!(cut_off > 4, "too few kills came in the middle of a run: {cut_off}");
+    assert!(cut_off > 2, "too few kills came in the middle of a run: {cut_off}");
 }

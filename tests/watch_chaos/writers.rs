@@ -175,8 +175,9 @@ fn the_writer() {
             Kind::Claude => 50..400,
             _ => 20..200,
         };
+        // Whoever writes in place for seconds on end is never seen whole.
         client.sprint = match client.sprint {
-            0 if client.random.within(0..8) == 0 => 40,
+            0 if client.role.kind.renames() && client.random.within(0..8) == 0 => 40,
             rest => rest.saturating_sub(1),
         };
         std::thread::sleep(Duration::from_millis(client.random.within(breath)));
