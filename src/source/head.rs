@@ -27,6 +27,9 @@ pub struct Head {
     /// Revisions that were applied to some clients only since then, the newest first.
     #[serde(default)]
     pub partly: Vec<Good>,
+    /// Revisions that were applied before that one, the newest first: `undo` leads back to them.
+    #[serde(default)]
+    pub before: Vec<Good>,
     /// When the repository was asked last and all was well. RFC 3339, UTC.
     #[serde(default)]
     pub fetched_at: Option<String>,

@@ -198,7 +198,8 @@ impl<'a> Checkout<'a> {
     /// Revisions whose files are kept, the one that was applied first, each once.
     pub fn kept(&self, head: &Head) -> Vec<Good> {
         let mut kept: Vec<Good> = Vec::new();
-        for good in head.applied.iter().chain(&head.partly).chain(self.newest(head)) {
+        let needed = head.applied.iter().chain(&head.partly).chain(self.newest(head)).chain(&head.before);
+        for good in needed {
             if kept.iter().all(|known| known.id != good.id) && self.has_tree(&good.id) {
                 kept.push(good.clone());
             }
@@ -219,8 +220,15 @@ impl<'a> Checkout<'a> {
             let Some(good) = found.cloned() else { return };
             is_kept = true;
             if whole {
-                head.partly.clear();
-                head.applied = Some(good);
+                let before = head.applied.replace(good.clone()).into_iter().chain(head.partly.drain(..));
+                head.before.splice(0..0, before);
+                let mut seen = vec![good.id];
+                head.before.retain(|other| {
+                    let is_new = !seen.contains(&other.id);
+                    seen.push(other.id.clone());
+                    is_new
+                });
+                head.before.truncate(MOST_BEFORE);
             } else if head.applied.as_ref() != Some(&good) {
                 head.partly.retain(|other| other.id != good.id);
                 head.partly.insert(0, good);
@@ -257,6 +265,9 @@ impl<'a> Checkout<'a> {
 
 /// How many revisions are kept that were applied to some clients only.
 const MOST_PARTLY: usize = 16;
+
+/// How many revisions are kept that were applied before: an undo or two later, clients still start.
+const MOST_BEFORE: usize = 4;
 
 #[cfg(test)]
 mod tests {

@@ -47,7 +47,20 @@ fn a_client_that_was_applied_alone_goes_on_with_its_own_revision() {
     team.home.run(&["apply", "--yes"]).exits(0);
     team.fetch().exits(0);
     assert_eq!(start(&team).exits(0).out, "version 3\n");
-    assert_eq!(team.trees().len(), 1);
+}
+
+#[test]
+fn what_is_undone_starts_again() {
+    let team = Team::new(&manifest(1));
+    team.home.run(&["apply", "--yes"]).exits(0);
+    for version in 2..5 {
+        team.publish(&manifest(version));
+        team.home.run(&["apply", "--yes", "--fetch"]).exits(0);
+        team.fetch().exits(0);
+    }
+    assert_eq!(start(&team).exits(0).out, "version 4\n");
+    team.home.run(&["undo", "--yes"]).exits(0);
+    assert_eq!(start(&team).exits(0).out, "version 3\n");
 }
 
 #[test]

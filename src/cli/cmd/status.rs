@@ -100,7 +100,13 @@ fn print(session: &mut Session<'_>, format: Format, rows: &[Row], watched: &Watc
             let mut cells = vec![row.client.clone(), row.state.to_owned()];
             if is_watched {
                 let condition = watched.conditions.clients.get(&row.client);
-                cells.push(condition.map_or_else(String::new, word));
+                // Said by a command that `watch` may not have heard of yet.
+                let is_suspended = watched.suspensions.of(&row.client, session.system.now()).is_some();
+                cells.push(match condition {
+                    Some(condition) if is_suspended => format!("{} (Suspended)", condition.condition.word()),
+                    Some(condition) => word(condition),
+                    None => String::new(),
+                });
                 cells.push(condition.map_or_else(String::new, |condition| condition.since.clone()));
             }
             let path = reconcile::tilde(session.system, &row.path);
