@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::about;
 use super::inbox::Inbox;
 use crate::manifest::model::ManifestSource;
 use crate::manifest::values;
@@ -78,8 +79,7 @@ impl Fetching {
             0 => interval,
             failures => (SOON * (1 << (failures - 1).min(10))).min(interval),
         };
-        let luck = self.system.random().map_or(0.5, |bytes| f64::from(bytes[0]) / 255.0);
-        self.next = Some(self.system.ticks() + wait.mul_f64(0.9 + 0.2 * luck));
+        self.next = Some(self.system.ticks() + about(&*self.system, wait));
         Some(outcome)
     }
 

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::contention::{Contention, Standoff};
+use super::luck;
 use super::torn::{Torn, Wholeness};
 use super::verdict::{Finding, Findings, targets};
 use crate::plan::{FilePlan, Plan};
@@ -91,9 +92,4 @@ pub fn needs_repair(file: &FilePlan) -> bool {
 /// How long ago a file was written last; none where nobody knows.
 pub fn age_of(system: &dyn System, file: &std::path::Path) -> Option<std::time::Duration> {
     system.now().duration_since(system.meta(file).ok()?.modified).ok()
-}
-
-/// Between 0 and 1.
-fn luck(system: &dyn System) -> f64 {
-    system.random().map_or(0.5, |bytes| f64::from(bytes[0]) / 255.0)
 }

@@ -27,8 +27,22 @@ mod run;
 mod torn;
 mod verdict;
 
+use std::time::Duration;
+
+use crate::system::System;
+
 pub use inbox::{Debounce, Inbox, Stop, Woken};
 pub use metrics::Metrics;
 pub use pass::{Passed, Reconciler};
 pub use reporting::{Snapshot, Tell};
 pub use run::{Watch, once, run};
+
+/// Between 0 and 1, so that what comes again and again does not keep in step with others.
+fn luck(system: &dyn System) -> f64 {
+    system.random().map_or(0.5, |bytes| f64::from(bytes[0]) / 255.0)
+}
+
+/// A tenth more or less.
+fn about(system: &dyn System, time: Duration) -> Duration {
+    time.mul_f64(0.9 + 0.2 * luck(system))
+}

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::about;
 use super::fetching::{Fetching, fetch};
 use super::inbox::{Debounce, Inbox, Stop, Woken};
 use super::notices::Notices;
@@ -225,8 +226,7 @@ impl Running {
         self.notices.hear(&fresh, self.reconciler.loaded(), tell);
         self.keep_alive();
         let interval = Timing::of(&self.reconciler.settings()).interval;
-        let luck = system.random().map_or(0.5, |bytes| f64::from(bytes[0]) / 255.0);
-        system.ticks() + interval.mul_f64(0.9 + 0.2 * luck)
+        system.ticks() + about(&*system, interval)
     }
 
     /// Watches what the pass looked at. What changed before it was watched is found by another pass.
