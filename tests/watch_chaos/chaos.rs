@@ -25,7 +25,7 @@ fn nothing_is_lost_and_nobody_fights_for_ever() {
     let mut random = Random(seed() | 1);
     // Whoever has the client's lock sees all of what it wrote, at once.
     let moment = |kind| if kind == Kind::Claude { Duration::ZERO } else { MOMENT };
-    let mut scene = Scene::new(&mut random, moment);
+    let mut scene = Scene::new(&mut random, 1, moment);
     let mut watch = Watch::start(&scene.sandbox);
     let readers = Readers::start(&scene);
 

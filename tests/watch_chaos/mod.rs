@@ -37,6 +37,8 @@ struct Scene {
     writers: Vec<Writer>,
     /// How often the manifest was changed.
     version: u32,
+    /// With which of these changes Claude Code gets another entry, too: every so many.
+    seldom: u32,
 }
 
 /// A client: the other program.
@@ -56,12 +58,12 @@ struct Work {
 impl Scene {
     /// Five files with what their users keep in them, a manifest for them, and their writers at work.
     /// Each may miss what it wrote for a moment of its own.
-    fn new(random: &mut Random, moment: impl Fn(Kind) -> Duration) -> Self {
+    fn new(random: &mut Random, seldom: u32, moment: impl Fn(Kind) -> Duration) -> Self {
         let sandbox = Sandbox::new();
         for kind in Kind::ALL {
             kind.prepare(&sandbox);
         }
-        let mut scene = Self { sandbox, writers: Vec::new(), version: 0 };
+        let mut scene = Self { sandbox, writers: Vec::new(), version: 0, seldom };
         scene.change_manifest();
         scene.sandbox.run(&["apply", "--yes", "--quiet"]).exits(0);
         let start = |kind| Writer::start(kind, &scene.sandbox, random.next(), moment(kind));
@@ -69,11 +71,10 @@ impl Scene {
         scene
     }
 
-    /// Wants another entry in all clients but Claude Code, where that is rare: a run that is killed there
-    /// leaves a lock that takes ten seconds to go stale; and but the fighter, which has enough to do.
+    /// Wants another entry in all clients but the fighter's, which has enough to do.
     fn change_manifest(&mut self) {
         self.version += 1;
-        let (often, seldom) = (self.version, self.version / 10);
+        let (often, seldom) = (self.version, self.version / self.seldom);
         let text = format!(
             "version: 1\n\
              servers:\n  \
@@ -143,7 +144,7 @@ impl Scene {
             let root = kind.parse(&text).unwrap_or_else(|error| panic!("{kind:?}: {error}\n{text}"));
             assert_eq!(writers::missing(*kind, &root, work.turns), None, "{kind:?}\n{text}");
             let (server, version) = match kind {
-                Kind::Claude => ("seldom", format!("v{}", self.version / 10)),
+                Kind::Claude => ("seldom", format!("v{}", self.version / self.seldom)),
                 Kind::Auggie => ("steady", "right".to_owned()),
                 _ => ("ours", format!("v{}", self.version)),
             };
