@@ -60,6 +60,8 @@ pub fn gate(
                     contended(standoff)
                 })
             }
+            // What the manifest changed is not what the fight is about.
+            Wholeness::Whole if file.writes() => None,
             Wholeness::Whole => {
                 let standoff = memory.contention.is_right(&file.real, now);
                 standoff.map(|standoff| {
