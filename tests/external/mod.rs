@@ -16,6 +16,7 @@ mod clients;
 mod local_server;
 mod served;
 mod visit;
+mod watched;
 
 use std::collections::BTreeSet;
 use std::env;
