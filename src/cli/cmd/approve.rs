@@ -9,12 +9,14 @@ const SHORTEST: usize = 7;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "With `settings.approve: manual`, and for a `source` without `verify`, `watch` leaves alone what changes\n\
-a command, an address or the name of a variable until you approve the revision or run `mcpkeel apply`.\n\
-`mcpkeel plan` shows it. Given the revision it does not ask."
+    after_help = "With `settings.approve: manual`, and for a `source` without `verify`, `watch` leaves alone\n\
+what changes how a server is started or reached, what it is given, or which of its tools are\n\
+seen, until you approve the revision or run `mcpkeel apply`. `mcpkeel plan` shows it. Given the\n\
+revision it does not ask."
 )]
 pub struct Args {
-    /// The revision as `plan` and `status` show it, at least 7 characters; left out: the one that is there now, after a question
+    /// The revision as `plan` and `status` show it, or its first 7 characters or more; left out: the one
+    /// that is there now, after a question
     #[arg(value_name = "REV")]
     revision: Option<String>,
 }

@@ -40,7 +40,7 @@ pub struct Args {
 
 /// How events are printed: one by one, since there may be more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub enum Format {
     /// For a person: a line for each.
     #[default]
     Text,

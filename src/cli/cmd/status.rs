@@ -14,8 +14,9 @@ use crate::store::{Condition, Conditions, Suspensions, Watching};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "STATE compares the files with the manifest now. CONDITION is what `mcpkeel watch` says, or said last:\n\
-Ready, Reconciling, Stalled (it waits for you) or Contended (another program writes over our entries)."
+    after_help = "STATE compares the files with the manifest now. CONDITION is what `mcpkeel watch` says, or said\n\
+last: Ready, Reconciling, Stalled (it waits for you) or Contended (another program writes over\n\
+our entries)."
 )]
 pub struct Args {
     /// How to print it

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
-use super::super::args::Format;
 use super::super::failure::Failure;
 use super::super::session::Session;
+use super::events::Format;
 use crate::daemon::{self, Control};
 use crate::store::{Condition, Conditions, Event, EventKind, Stand, Watching, rfc3339};
 use crate::system::{Real, System, service_manager};
@@ -10,17 +10,18 @@ use crate::watch::{self, Inbox, Snapshot, Stop, Watch};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Looks at the manifest and at every client's file whenever one of them changes, and brings them in\n\
-step as `apply` would. What a person must decide waits, and `mcpkeel status` says so. SIGHUP asks for a\n\
-look at everything, SIGTERM ends it (0), Ctrl-C too (130).\n\
-With --once it looks once and ends: 0 when everything is in step, 1 when a file could not be read or\n\
-written, 3 for an invalid manifest, 4 when another run is under way, 6 when something waits for you."
+    after_help = "Looks at the manifest and at every client's file whenever one of them changes, and brings\n\
+them in step as `apply` would. What a person must decide waits, and `mcpkeel status` says so.\n\
+SIGHUP asks for a look at everything, SIGTERM ends it (0), Ctrl-C too (130).\n\
+With --once it looks once and ends: 0 when everything is in step, 1 when a file could not be\n\
+read or written, 3 for an invalid manifest, 4 when another run is under way, 6 when something\n\
+waits for you."
 )]
 pub struct Args {
     /// Look once, bring in step what may be, and end: for cron and CI
     #[arg(long)]
     once: bool,
-    /// How to print what happens: `json` is one event per line
+    /// How to print what happens
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -83,7 +84,7 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
 fn print(session: &mut Session<'_>, format: Format, event: &Event) {
     match format {
         Format::Json => session.out.data(serde_json::json!(event).to_string()),
-        Format::Text | Format::Markdown => session.out.say(line(event)),
+        Format::Text => session.out.say(line(event)),
     }
 }
 

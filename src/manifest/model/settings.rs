@@ -29,8 +29,8 @@ pub struct Settings {
     #[serde(default)]
     #[schemars(example = &"mcpkeel")]
     pub program: Option<String>,
-    /// Whether `mcpkeel watch` waits for you before it applies what changes a command, an address or
-    /// the name of a variable. Left out: `auto`, or `manual` for a `source` without `verify`.
+    /// Whether `mcpkeel watch` waits for you before it applies what changes how a server is started or
+    /// reached, what it is given, or which of its tools are seen. Left out: `auto`, or `manual` for a `source` without `verify`.
     #[serde(default)]
     pub approve: Option<Approve>,
     /// How `mcpkeel watch` works.
@@ -47,8 +47,8 @@ pub struct Settings {
 pub enum Approve {
     /// It applies whatever the manifest says.
     Auto,
-    /// What changes a command, an address or the name of a variable waits for `mcpkeel apply` or
-    /// `mcpkeel approve`.
+    /// What changes how a server is started or reached, what it is given, or which of its tools are
+    /// seen waits for `mcpkeel apply` or `mcpkeel approve`.
     Manual,
 }
 
