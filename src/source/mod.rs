@@ -312,12 +312,29 @@ mod tests {
         assert!(checkout.mark_applied(&one.revision(), true).expect("marked"));
         fetch(&checkout, &memory, &three);
         let kept: Vec<Good> = checkout.kept(&checkout.head().expect("read"));
-        assert_eq!(kept, [one, three.clone()]);
+        assert_eq!(kept, [one.clone(), three.clone()]);
         // Two was overtaken before anybody applied it.
         assert!(!checkout.mark_applied(&two.revision(), false).expect("looked"));
         assert!(checkout.mark_applied(&three.revision(), false).expect("marked"));
         assert!(checkout.mark_applied(&three.revision(), true).expect("marked"));
-        assert_eq!(checkout.kept(&checkout.head().expect("read")), [three]);
+        // `undo` leads back to one.
+        assert_eq!(checkout.kept(&checkout.head().expect("read")), [three, one]);
+    }
+
+    #[test]
+    fn what_was_applied_long_ago_goes() {
+        let memory = Memory::default();
+        let checkout = checkout(&memory);
+        let all = ['1', '2', '3', '4', '5', '6', '7', '8'].map(good);
+        for revision in &all {
+            fetch(&checkout, &memory, revision);
+            assert!(checkout.mark_applied(&revision.revision(), true).expect("marked"));
+        }
+        let ids: Vec<String> =
+            checkout.kept(&checkout.head().expect("read")).into_iter().map(|kept| kept.id).collect();
+        let newest: Vec<String> =
+            all.iter().rev().take(1 + MOST_BEFORE).map(|known| known.id.clone()).collect();
+        assert_eq!(ids, newest);
     }
 
     #[test]

@@ -273,7 +273,7 @@ impl Running {
         self.polling = Some(polling);
         self.reconciler.reporter.snapshot.change(|now| now.metrics.is_polling = true);
         let message = format!(
-            "{why}; files are looked at twice a second instead (on Linux: fs.inotify.max_user_watches)"
+            "{why}; files are looked at twice a second instead (on Linux: fs.inotify.max_user_watches, max_user_instances)"
         );
         let event = Event::new(&*system, EventKind::Note, message);
         // What cannot be logged was at least said.

@@ -199,48 +199,46 @@ impl Watching {
     }
 }
 
-/// The kernel counts watches per user namespace: a namespace of its own has few of them, and the machine as many as ever.
 #[cfg(target_os = "linux")]
 #[test]
 fn without_watches_to_be_had_files_are_polled() {
+    polls_under("max_inotify_watches", 2);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn without_a_watcher_to_be_had_files_are_polled() {
+    polls_under("max_inotify_instances", 0);
+}
+
+/// The kernel counts both per user namespace: one of its own has few of them, and the machine as many as ever.
+#[cfg(target_os = "linux")]
+fn polls_under(limit: &str, most: u32) {
     use std::process::{Command, Stdio};
     let limited = |script: &str| {
         let mut command = Command::new("unshare");
-        command.args([
-            "-Ur",
-            "sh",
-            "-c",
-            &format!("echo 2 > /proc/sys/user/max_inotify_watches && {script}"),
-        ]);
+        command.args(["-Ur", "sh", "-c", &format!("echo {most} > /proc/sys/user/{limit} && {script}")]);
         command
     };
-    let can = limited("true")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if !can {
+    let mut trying = limited("true");
+    let can = trying.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if !can.is_ok_and(|status| status.success()) {
         use std::io::Write as _;
-        writeln!(std::io::stderr(), "skipped: no user namespace with a limit of its own is to be had here")
-            .ok();
+        let said = "skipped: no user namespace with a limit of its own is to be had here";
+        writeln!(std::io::stderr(), "{said}").ok();
         return;
     }
     let home = Sandbox::new();
     home.write("mcp.yaml", MANIFEST);
-    let mut command = home.command(&[]);
-    let program = command.get_program().to_owned();
-    let envs: Vec<_> =
-        command.get_envs().map(|(k, v)| (k.to_owned(), v.map(std::ffi::OsStr::to_owned))).collect();
-    drop(command);
-    command = limited(&format!("exec '{}' watch --format json", program.display()));
+    let usual = home.command(&[]);
+    let mut command =
+        limited(&format!("exec '{}' watch --format json", usual.get_program().to_string_lossy()));
     command.env_clear().current_dir(home.home());
-    for (name, value) in envs {
-        command.env(name, value.unwrap_or_default());
-    }
+    command.envs(usual.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let watching = Watching::spawned(home, command);
     watching.until("it says so", || {
-        watching
-            .told(|event| event["message"].as_str().is_some_and(|text| text.contains("no more file watches")))
+        let is_it = |text: &str| text.contains("no more file watches");
+        watching.told(|event| event["message"].as_str().is_some_and(is_it))
     });
     watching.until_file(CURSOR, |text| text.contains("mcp-server-git"));
     watching.edit(CURSOR, "mcp-server-git", "evil");
