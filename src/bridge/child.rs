@@ -16,7 +16,7 @@ use super::lines::{Line, Lines};
 use super::link::{Hurry, Link, Outbox, Trouble};
 use super::message::{self, Message};
 use crate::base::Secret;
-use crate::system::{Ending, Program, end_group, keep_close, service_manager};
+use crate::system::{Ending, Program, end_group, keep_close};
 
 /// How long each step of ending may take.
 const STEP: Duration = Duration::from_secs(2);
@@ -27,7 +27,7 @@ const STEP: Duration = Duration::from_secs(2);
 /// What starting it says.
 pub fn start(program: &Program) -> io::Result<Child> {
     let mut command = Command::new(program.command.expose());
-    for name in service_manager::VARIABLES {
+    for name in Program::WITHHELD {
         command.env_remove(name);
     }
     command

@@ -147,14 +147,7 @@ impl Place {
     /// Trouble with reaching it.
     pub fn unreachable(&self, error: reqwest::Error) -> Trouble {
         let is_slow = error.is_timeout();
-        // The address may hold a secret.
-        let error = error.without_url();
-        let mut why = String::new();
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            why = cause.to_string();
-            source = cause.source();
-        }
+        let why = super::remote::innermost(error);
         let what = if is_slow { "did not answer in time" } else { "could not be reached" };
         self.trouble(None, &if why.is_empty() { what.to_owned() } else { format!("{what}: {why}") })
     }

@@ -45,7 +45,7 @@ use crate::clients::Filter;
 use crate::system::Program;
 
 pub use self::link::Note;
-pub use self::remote::{http_client, is_this_machine};
+pub use self::remote::{http_client, innermost, is_this_machine};
 
 /// How long a server may be silent when asked for its era, before it is taken for an old one. A server that is
 /// installed at its first start takes this long, and is believed when it answers later.

@@ -143,6 +143,18 @@ pub fn http_client(url: &Url) -> ClientBuilder {
     if is_this_machine(url) { client.no_proxy() } else { client }
 }
 
+/// What is behind an error, without the address, which may hold a secret; empty where nothing is.
+pub fn innermost(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut why = String::new();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        why = cause.to_string();
+        source = cause.source();
+    }
+    why
+}
+
 /// Whether an address is on this machine: no proxy stands between us and ourselves, and nobody listens.
 pub fn is_this_machine(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);

@@ -10,7 +10,7 @@ use reqwest::{Client, Response, StatusCode, Url};
 use sha2::Sha256;
 
 use crate::base::{Diagnostic, Fingerprint, Secret};
-use crate::bridge::{http_client, is_this_machine};
+use crate::bridge::{http_client, innermost, is_this_machine};
 use crate::system::{Real, System as _};
 
 /// How long an answer may take.
@@ -159,13 +159,7 @@ fn judge(response: &Response) -> Tried {
 /// Why there was no answer. The address stays out of it.
 fn unreachable(error: reqwest::Error) -> String {
     let what = if error.is_timeout() { "it did not answer in time" } else { "it cannot be reached" };
-    let error = error.without_url();
-    let mut why = String::new();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        why = cause.to_string();
-        source = cause.source();
-    }
+    let why = innermost(error);
     if why.is_empty() { what.to_owned() } else { format!("{what} ({why})") }
 }
 

@@ -36,9 +36,37 @@ pub struct FileReport {
     /// What is there now; none if there is no file.
     #[serde(skip)]
     pub after: Option<Fingerprint>,
-    /// Whether it failed because another program would not stop writing.
+    /// Whether it has other bytes now than before.
     #[serde(skip)]
-    pub contended: bool,
+    pub changed: bool,
+    /// What stood in the way, if it could not be changed.
+    #[serde(skip)]
+    pub hindrance: Option<Hindrance>,
+}
+
+/// What stood in the way of changing a file, as far as that matters for trying again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hindrance {
+    /// Another program would not stop writing it.
+    Contended,
+    /// Another program changed it into something that nobody has looked at yet.
+    Overtaken,
+    /// Its client holds its own lock.
+    Locked,
+    /// Anything else.
+    Failed,
+}
+
+impl Hindrance {
+    fn of(problem: &transaction::Problem) -> Self {
+        use transaction::Problem;
+        match problem {
+            Problem::Contended { .. } => Self::Contended,
+            Problem::ClientLocked { .. } => Self::Locked,
+            Problem::Refused(problem) if problem.code == "changed-meanwhile" => Self::Overtaken,
+            Problem::Refused(_) | Problem::File(_) => Self::Failed,
+        }
+    }
 }
 
 /// How a plan is carried out.
@@ -279,9 +307,21 @@ fn report(plan: &Plan, outcome: Outcome) -> Applied {
                 Done::Unchanged => ("unchanged".to_owned(), false),
                 Done::Failed(problem) => (format!("failed ({problem})"), true),
             };
-            let contended = matches!(file.done, Done::Failed(transaction::Problem::Contended { .. }));
+            let changed = matches!(file.done, Done::Written | Done::Removed);
+            let hindrance = match &file.done {
+                Done::Failed(problem) => Some(Hindrance::of(problem)),
+                _ => None,
+            };
             let clients = clients.into_iter().collect();
-            FileReport { path: file.path.clone(), outcome, failed, clients, after: file.after, contended }
+            FileReport {
+                path: file.path.clone(),
+                outcome,
+                failed,
+                clients,
+                after: file.after,
+                changed,
+                hindrance,
+            }
         })
         .collect();
     Applied { id: Some(outcome.id), files, warnings: outcome.warnings }

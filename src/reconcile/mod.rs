@@ -24,7 +24,7 @@ mod undo;
 use std::path::Path;
 
 pub use adopt::{Adoption, adopt, adoptable};
-pub use apply::{Applied, FileReport, Manner, Site, apply};
+pub use apply::{Applied, FileReport, Hindrance, Manner, Site, apply};
 pub use edits::{ManifestEdit, write_manifests};
 pub use examine::{Finding, examine};
 pub use import::{ImportError, Imported, import, skeleton};

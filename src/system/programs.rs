@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::service_manager;
 use crate::base::Secret;
 
 /// A program that is about to be started; texts may hold secrets.
@@ -23,8 +24,12 @@ pub struct Program {
 }
 
 impl Program {
-    /// Variables that open our own stores: no program that we start needs them.
-    pub const WITHHELD: [&str; 2] = ["MCPKEEL_AGE_IDENTITY", "MCPKEEL_AGE_PASSPHRASE"];
+    /// Variables that are meant for us alone: they open our own stores, or speak to the manager that
+    /// started us as a service. No program that we start gets them.
+    pub const WITHHELD: [&str; 5] = {
+        let [socket, pid, time] = service_manager::VARIABLES;
+        ["MCPKEEL_AGE_IDENTITY", "MCPKEEL_AGE_PASSPHRASE", socket, pid, time]
+    };
 }
 
 /// What a program left behind. What it complained about is not kept: nobody knows what is in it.

@@ -68,7 +68,7 @@ impl Programs for Real {
 
     fn become_program(&self, program: &Program) -> io::Result<i32> {
         let mut command = Command::new(spelled_out(program.command.expose()));
-        for name in Program::WITHHELD.iter().chain(&super::service_manager::VARIABLES) {
+        for name in Program::WITHHELD {
             command.env_remove(name);
         }
         command.args(program.args.iter().map(Secret::expose));

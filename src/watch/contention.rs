@@ -54,6 +54,14 @@ impl Contention {
         fight.repairs += 1;
     }
 
+    /// It was a fight within one run already: another program would not let us repair a file at all.
+    pub fn fought(&mut self, file: &Path, now: Duration) {
+        self.repaired(file, now);
+        if let Some(fight) = self.0.get_mut(file) {
+            fight.heat = fight.heat.max(MANY);
+        }
+    }
+
     /// A file needs repair. Whether that has to wait; `luck` between 0 and 1 spreads the waits.
     pub fn needs_repair(&mut self, file: &Path, now: Duration, luck: f64) -> Option<Standoff> {
         let fight = self.0.get_mut(file)?;
@@ -170,6 +178,16 @@ mod tests {
         assert_eq!(peace, ms(17_000));
         assert_eq!(contention.is_right(&file(), peace), None);
         assert_eq!(contention.suspects().count(), 0);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_repaired_at_all_is_fought_over_at_once() {
+        let mut contention = Contention::default();
+        contention.fought(&file(), ms(0));
+        assert_eq!(
+            contention.needs_repair(&file(), ms(0), 0.5),
+            Some(Standoff { repairs: 1, until: ms(2000) })
+        );
     }
 
     #[test]

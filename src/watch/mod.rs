@@ -31,8 +31,7 @@ use std::time::Duration;
 
 use crate::system::System;
 
-pub use inbox::{Debounce, Inbox, Stop, Woken};
-pub use metrics::Metrics;
+pub use inbox::{Inbox, Stop};
 pub use pass::{Passed, Reconciler};
 pub use reporting::{Snapshot, Tell};
 pub use run::{Watch, once, run};

@@ -98,3 +98,23 @@ fn a_hidden_tool_is_refused_through_exec() {
     assert_eq!(started.bridge.wait().expect("it ends").code(), Some(143));
     started.server_is_gone();
 }
+
+/// A server that is bridged, as one that is become, has no key to our stores, and no line to who manages us.
+#[test]
+fn what_is_meant_for_us_alone_reaches_no_server() {
+    for client in [&["--client", "cursor"][..], &[]] {
+        let home = Sandbox::new();
+        home.write(
+            "mcp.yaml",
+            "version: 1\nservers:\n  a: { command: sh, args: [-c, 'env > seen.txt'], tools: { deny: [rm] } }\nclients:\n  cursor: { servers: [a] }\n",
+        );
+        let mut command = home.command(&[&["exec", "a"], client].concat());
+        let names = mcpkeel::system::Program::WITHHELD;
+        command.envs(names.map(|name| (name, "withheld"))).env("OTHER", "passed on");
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command.status().expect("it starts");
+        let seen = home.read("seen.txt");
+        assert!(seen.contains("OTHER=passed on"), "{client:?}: {seen}");
+        assert!(!seen.contains("withheld"), "{client:?}: {seen}");
+    }
+}

@@ -2,17 +2,21 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::gate::{self, needs_repair};
+use super::super::luck;
 use super::super::reporting::Tell;
 use super::super::verdict::{Finding, Findings, targets};
 use super::{Passed, Reconciler, View};
 use crate::base::Fingerprint;
 use crate::plan::{Action, FilePlan, Options, Plan};
-use crate::reconcile::{self, Applied, Loaded, Manner, Site};
+use crate::reconcile::{self, Applied, Hindrance, Loaded, Manner, Site};
 use crate::store::{Event, EventKind, StateLock};
 use crate::system::{FileError, ReadOnly};
 
 /// How soon is tried again what could not be written.
 const AGAIN: Duration = Duration::from_secs(5);
+
+/// The same where another program was faster.
+const SOON: Duration = Duration::from_millis(50);
 
 impl Reconciler {
     /// Plans once more under the lock, and applies what may be applied.
@@ -121,29 +125,40 @@ impl Reconciler {
         let (system, now) = (self.system.clone(), self.system.ticks());
         for report in &applied.files {
             let Some(file) = plan.files.iter().find(|file| file.wishes.path == report.path) else { continue };
-            if report.contended {
-                // As many as make a fight: it was one within the run already.
-                (0..4).for_each(|_| self.contention.repaired(&file.real, now));
-                passed.again_at(now);
-            } else if report.failed {
-                findings.insert(file.real.clone(), Finding::Failed(report.outcome.clone()));
-                passed.again_at(now + AGAIN);
-            } else {
+            let inbox = self.inbox.clone();
+            let contended = |standoff| {
+                let writers = file.real.parent().map(|dir| inbox.writers(dir)).unwrap_or_default();
+                gate::contended(standoff, now, writers)
+            };
+            if let Some(hindrance) = report.hindrance {
+                let why = || report.outcome.clone();
+                let (finding, wait) = match hindrance {
+                    Hindrance::Contended => {
+                        self.contention.fought(&file.real, now);
+                        let standoff = self.contention.needs_repair(&file.real, now, luck(&*system));
+                        (standoff.map(contended), Duration::ZERO)
+                    }
+                    Hindrance::Overtaken => (Some(Finding::HalfWritten), SOON),
+                    Hindrance::Locked => (Some(Finding::Busy(why())), AGAIN),
+                    Hindrance::Failed => (Some(Finding::Failed(why())), AGAIN),
+                };
+                findings.extend(finding.map(|finding| (file.real.clone(), finding)));
+                passed.again_at(now + wait);
+                continue;
+            }
+            if report.changed {
                 self.wrote(file, report.after, now);
                 passed.wrote = true;
                 // That it is right for the moment does not end a fight.
                 if let Some(standoff) = self.contention.is_right(&file.real, now) {
-                    let writers = file.real.parent().map(|dir| self.inbox.writers(dir)).unwrap_or_default();
-                    findings.insert(file.real.clone(), gate::contended(standoff, now, writers));
+                    findings.insert(file.real.clone(), contended(standoff));
                     passed.again_at(standoff.until);
                 }
             }
         }
         let Some(run) = &applied.id else { return Ok(()) };
         let done = |file: &&FilePlan| {
-            applied.files.iter().any(|report| {
-                report.path == file.wishes.path && !report.failed && report.outcome != "unchanged"
-            })
+            applied.files.iter().any(|report| report.path == file.wishes.path && report.changed)
         };
         for file in plan.files.iter().filter(done) {
             for target in targets(file) {
