@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use crate::base::{Diagnostic, Place, Severity};
 
-pub use check::{check, texts_of};
+pub use check::{check, texts_of, texts_of_notify};
 use tree::{Id, Problem, Tree};
 pub use typed::TEXTS;
 

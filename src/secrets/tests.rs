@@ -230,3 +230,24 @@ fn uses_are_found_through_variables() {
         uses(&units).into_iter().map(|found| (found.secret, found.server, found.place.line)).collect();
     assert_eq!(found, [("x".into(), "a".into(), 5), ("x".into(), "b".into(), 6)]);
 }
+
+#[test]
+fn who_is_told_uses_secrets_too() {
+    let text = "version: 1\nsecrets: { x: { env: X }, y: { env: Y } }\nsettings:\n  notify:\n\
+                \x20   - { webhook: \"https://h/${secret:x}\", key: \"${secret:y}\" }\n    - { command: [tell, \"${secret:x}\"] }\n";
+    let parsed = crate::manifest::parse("mcp.yaml", text.as_bytes().to_vec());
+    let units = [Unit {
+        file: parsed.file.expect("a file"),
+        manifest: parsed.manifest.expect("valid"),
+        path: PathBuf::from("/mcp.yaml"),
+        dir: PathBuf::from("/"),
+        sourced: None,
+    }];
+    let found: Vec<(String, String, u32)> =
+        uses(&units).into_iter().map(|found| (found.secret, found.server, found.place.line)).collect();
+    let expected = [("x", 0, 5), ("y", 0, 5), ("x", 1, 6)];
+    assert_eq!(
+        found,
+        expected.map(|(name, at, line)| (name.to_owned(), format!("settings.notify[{at}]"), line))
+    );
+}

@@ -5,12 +5,12 @@ use crate::desired::Unit;
 use crate::manifest::text::{self, Part};
 use crate::manifest::{self, On};
 
-/// A text of a server that needs a secret, itself or by a variable.
+/// A text that needs a secret, itself or by a variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Use {
     /// The secret.
     pub secret: String,
-    /// The server.
+    /// The server, or who is told: `settings.notify[0]`.
     pub server: String,
     /// Where the text stands.
     pub place: Place,
@@ -20,14 +20,20 @@ pub struct Use {
 pub fn uses(units: &[Unit]) -> Vec<Use> {
     let mut found = Vec::new();
     for unit in units {
-        for (name, server) in &unit.manifest.servers {
-            for (at, text) in manifest::texts_of(name, server) {
+        let servers = unit.manifest.servers.iter();
+        let servers = servers.map(|(name, server)| (name.clone(), manifest::texts_of(name, server)));
+        let notify = unit.manifest.settings.notify.iter().enumerate();
+        let notify = notify.map(|(index, notify)| {
+            (format!("settings.notify[{index}]"), manifest::texts_of_notify(index, notify))
+        });
+        for (user, texts) in servers.chain(notify) {
+            for (at, text) in texts {
                 for (secret, fragment) in secrets_in(text, units) {
                     let place = match fragment {
                         Some(fragment) => unit.file.place_of(&at, &fragment),
                         None => unit.file.place(&at, On::Value),
                     };
-                    found.push(Use { secret, server: name.clone(), place });
+                    found.push(Use { secret, server: user.clone(), place });
                 }
             }
         }

@@ -206,7 +206,7 @@ fn where_leads_from_a_secret_to_servers_and_clients() {
     let ran = run(&home, &["secret", "where", "t", "--format", "json"]).exits(0);
     let json: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
     assert_eq!(json["uses"][1]["clients"], serde_json::json!(["cursor", "kiro"]));
-    says(&run(&home, &["secret", "where", "lonely"]).exits(0), "No server uses");
+    says(&run(&home, &["secret", "where", "lonely"]).exits(0), "Nothing uses");
     says(&run(&home, &["secret", "where", "lonly"]).exits(64), "did you mean `lonely`?");
 }
 

@@ -14,7 +14,7 @@ mod watching;
 
 use std::collections::HashSet;
 
-pub use references::texts_of;
+pub use references::{texts_of, texts_of_notify};
 
 use super::model::Manifest;
 use super::validate::{escaped, suggest};

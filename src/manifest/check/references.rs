@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use super::{Section, chain, loops, meant, pointer};
 use crate::base::Diagnostic;
-use crate::manifest::model::{Manifest, Server};
+use crate::manifest::model::{Manifest, Notify, Server};
 use crate::manifest::text::{self, Builtin, Mistake, MistakeKind, Part};
 use crate::manifest::tree::shown;
 use crate::manifest::{MAX_PROBLEMS, On, Parsed};
@@ -164,15 +164,20 @@ fn texts(manifest: &Manifest) -> Vec<(String, &str)> {
         }
     }
     for (index, notify) in manifest.settings.notify.iter().enumerate() {
-        for (field, text) in [("webhook", &notify.webhook), ("key", &notify.key)] {
-            let at = || pointer(&["settings", "notify", &index.to_string(), field]);
-            all.extend(text.as_deref().map(|text| (at(), text)));
-        }
-        for (at, text) in notify.command.iter().flatten().enumerate() {
-            let at = pointer(&["settings", "notify", &index.to_string(), "command", &at.to_string()]);
-            all.push((at, text));
-        }
+        all.extend(texts_of_notify(index, notify));
     }
+    all
+}
+
+/// Every text of an item of `settings.notify` in which references are resolved, with its JSON pointer.
+pub fn texts_of_notify(index: usize, notify: &Notify) -> Vec<(String, &str)> {
+    let at = pointer(&["settings", "notify", &index.to_string()]);
+    let mut all = Vec::new();
+    for (field, text) in [("webhook", &notify.webhook), ("key", &notify.key)] {
+        all.extend(text.as_deref().map(|text| (format!("{at}/{field}"), text)));
+    }
+    let command = notify.command.iter().flatten().enumerate();
+    all.extend(command.map(|(index, text)| (format!("{at}/command/{index}"), text.as_str())));
     all
 }
 

@@ -55,7 +55,7 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Servers with their places.
+/// Who uses it, with the places.
 fn users(session: &Session<'_>, loaded: &Loaded, name: &str) -> Vec<String> {
     let used = reconcile::secret_uses(session.system, &loaded.units).into_iter();
     used.filter(|found| found.secret == name)

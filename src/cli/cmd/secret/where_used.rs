@@ -41,7 +41,7 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
             });
             session.out.data(whole.to_string());
         }
-        _ if rows.is_empty() => session.out.say(format!("No server uses the secret `{}`.", args.name)),
+        _ if rows.is_empty() => session.out.say(format!("Nothing uses the secret `{}`.", args.name)),
         format => super::print_table(session, format, &["SERVER", "WHERE", "CLIENTS"], &rows),
     }
     Ok(0)
