@@ -13,13 +13,13 @@
 //! Start reading at [`run`], then `middle.rs`; `http.rs` is the transport that most servers need.
 
 mod child;
-mod eras;
+pub(crate) mod eras;
 mod http;
-mod json;
-mod lines;
-mod link;
-mod message;
-mod middle;
+pub(crate) mod json;
+pub(crate) mod lines;
+pub(crate) mod link;
+pub(crate) mod message;
+pub(crate) mod middle;
 mod mirror;
 mod old_sse;
 mod remote;

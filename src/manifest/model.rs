@@ -3,6 +3,7 @@
 //! Invariant: doc comments here are the user's documentation; they appear in the schema, in editors
 //! and in `mcpkeel explain`. Names are newtyped only past `desired`.
 
+mod runtime;
 mod settings;
 
 use indexmap::IndexMap;
@@ -12,6 +13,9 @@ use serde_json::Value;
 
 use crate::clients::spec::Row;
 
+pub use runtime::{
+    Approvals, Audit, AuditArguments, Gateway, GatewayNames, HealthCheck, Restart, Start, Supervisor, Trust,
+};
 pub use settings::{Age, Approve, Backups, Notify, NotifyOn, Settings, Watch};
 
 /// One versioned description of every MCP server and of the clients that may use it.
@@ -168,6 +172,9 @@ pub struct Server {
     /// Which of its tools the model may see.
     #[serde(default)]
     pub tools: Option<ToolFilter>,
+    /// How it is run by `mcpkeel up`, where that differs from `supervisor`.
+    #[serde(default)]
+    pub supervisor: Option<Supervisor>,
     /// Where this server exists at all. Left out: everywhere.
     #[serde(default)]
     pub when: Option<When>,
@@ -502,71 +509,4 @@ pub enum Action {
     Deny,
     /// A person must agree first.
     RequireApproval,
-}
-
-/// The endpoint in front of every server.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Gateway {
-    /// Address and port. Left out: 127.0.0.1:3847.
-    #[serde(default)]
-    pub listen: Option<String>,
-    /// How tools are named: with their server in front, or bare where that is unambiguous.
-    #[serde(default)]
-    pub names: Option<GatewayNames>,
-    /// Requests each token may make (`100/min`).
-    #[serde(default)]
-    pub rate_limit: Option<String>,
-    /// Whether `mcpkeel connect` may start it.
-    #[serde(default)]
-    pub autostart: Option<bool>,
-}
-
-/// How the gateway names tools.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum GatewayNames {
-    /// `server__tool`.
-    Prefix,
-    /// `tool`, where only one server has it.
-    Bare,
-}
-
-/// How servers are run and kept running.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Supervisor {
-    /// How it is found out whether a server still answers.
-    #[serde(default)]
-    pub health_check: Option<HealthCheck>,
-    /// What happens when one ends.
-    #[serde(default)]
-    pub restart: Option<Restart>,
-}
-
-/// How it is found out whether a server still answers.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HealthCheck {
-    /// Whether it is asked at all.
-    #[serde(default = "yes")]
-    pub enabled: bool,
-    /// Time between two questions (`30s`).
-    #[serde(default)]
-    pub interval: Option<String>,
-    /// Longest wait for an answer (`5s`).
-    #[serde(default)]
-    pub timeout: Option<String>,
-}
-
-/// What happens when a server ends.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Restart {
-    /// Shortest and longest wait before the next start (`1s..60s`).
-    #[serde(default)]
-    pub backoff: Option<String>,
-    /// After how many failed starts in a row it stays stopped.
-    #[serde(default)]
-    pub give_up_after: Option<u32>,
 }

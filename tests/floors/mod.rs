@@ -24,11 +24,15 @@ const DOORS: &[&str] = &["rustix", "libc", "windows_sys", "xattr"];
 /// What tokio offers of the operating system, and the rooms that wait for other programs and machines with it.
 const ASYNC_DOORS: &[&str] =
     &["tokio::fs", "tokio::net", "tokio::process", "tokio::signal", "tokio::io::std"];
-const ASYNC_ROOMS: &[&str] = &["src/bridge/", "src/notice/", "src/daemon/"];
+const ASYNC_ROOMS: &[&str] =
+    &["src/bridge/", "src/notice/", "src/upstream/", "src/supervise/", "src/gateway/", "src/daemon/"];
 
 /// Libraries that reach other machines or write files by themselves, and the rooms that need them.
-const FAR_DOORS: &[(&str, &[&str])] =
-    &[("git2", &["src/source/", "src/system/"]), ("reqwest", &["src/bridge/", "src/notice/", "src/source/"])];
+const FAR_DOORS: &[(&str, &[&str])] = &[
+    ("git2", &["src/source/", "src/system/"]),
+    ("reqwest", &["src/bridge/", "src/notice/", "src/source/"]),
+    ("rusqlite", &["src/store/"]),
+];
 
 /// Who prints and asks: `system` reads what is asked of it, and the bridge's client is a program.
 const SPEAKERS: &[&str] = &["src/cli", "src/main.rs", "src/system", "src/bridge/mod.rs"];

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::{Section, meant, pointer};
 use crate::base::{Diagnostic, mask};
 use crate::manifest::On;
+use crate::manifest::model::Supervisor;
 use crate::manifest::tree::shown;
 use crate::manifest::values::{self, PolicyScope};
 
@@ -59,6 +60,32 @@ impl Section<'_> {
         }
     }
 
+    fn supervisor(&mut self, at: &str, supervisor: &Supervisor) {
+        let is_duration = |text: &str| values::duration(text).is_some();
+        let how = "write it like `30s`; the units are ms, s, m, h and d";
+        let health = supervisor.health_check.as_ref();
+        for (field, text) in [
+            ("idle_stop", supervisor.idle_stop.clone()),
+            ("start_timeout", supervisor.start_timeout.clone()),
+            ("call_timeout", supervisor.call_timeout.clone()),
+            ("stop_timeout", supervisor.stop_timeout.clone()),
+            ("health_check/interval", health.and_then(|health| health.interval.clone())),
+            ("health_check/timeout", health.and_then(|health| health.timeout.clone())),
+        ] {
+            let at = format!("{at}/{field}");
+            self.text(&at, &text, is_duration, "bad-duration", "This is no duration.", how);
+        }
+        let backoff = supervisor.restart.as_ref().and_then(|restart| restart.backoff.clone());
+        self.text(
+            &format!("{at}/restart/backoff"),
+            &backoff,
+            |text| values::durations(text).is_some(),
+            "bad-duration",
+            "This is no range of durations.",
+            "write the shorter and the longer wait like `1s..60s`",
+        );
+    }
+
     pub fn settings(&mut self) {
         if let Some(gateway) = &self.manifest.gateway {
             self.text(
@@ -90,31 +117,21 @@ impl Section<'_> {
         }
         let is_duration = |text: &str| values::duration(text).is_some();
         let how = "write it like `30s`; the units are ms, s, m, h and d";
+        let gateway = self.manifest.gateway.as_ref();
+        let approvals = gateway.and_then(|gateway| gateway.approvals.as_ref());
+        let audit = gateway.and_then(|gateway| gateway.audit.as_ref());
+        for (at, text) in [
+            ("/gateway/approvals/expire", approvals.and_then(|approvals| approvals.expire.clone())),
+            ("/gateway/audit/keep", audit.and_then(|audit| audit.keep.clone())),
+        ] {
+            self.text(at, &text, is_duration, "bad-duration", "This is no duration.", how);
+        }
         if let Some(supervisor) = &self.manifest.supervisor {
-            if let Some(health) = &supervisor.health_check {
-                let at = "/supervisor/health_check";
-                for (field, text) in [("interval", &health.interval), ("timeout", &health.timeout)] {
-                    self.text(
-                        &format!("{at}/{field}"),
-                        text,
-                        is_duration,
-                        "bad-duration",
-                        "This is no duration.",
-                        how,
-                    );
-                }
-            }
-            if let Some(restart) = &supervisor.restart {
-                let fits = |text: &str| values::durations(text).is_some();
-                let hint = "write the shorter and the longer wait like `1s..60s`";
-                self.text(
-                    "/supervisor/restart/backoff",
-                    &restart.backoff,
-                    fits,
-                    "bad-duration",
-                    "This is no range of durations.",
-                    hint,
-                );
+            self.supervisor("/supervisor", supervisor);
+        }
+        for (name, server) in &self.manifest.servers {
+            if let Some(supervisor) = &server.supervisor {
+                self.supervisor(&pointer(&["servers", name, "supervisor"]), supervisor);
             }
         }
         for (index, key) in self.manifest.settings.age.iter().flat_map(|age| &age.recipients).enumerate() {

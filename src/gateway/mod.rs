@@ -1,0 +1,3 @@
+//! One endpoint in front of every server.
+//!
+//! Invariant: what a caller may not see, it can neither list nor call; what one caller is told, no other hears.

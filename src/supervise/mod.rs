@@ -1,0 +1,1 @@
+//! Servers that are kept running: their processes, their health, their logs.

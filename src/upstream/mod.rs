@@ -1,0 +1,16 @@
+//! One server that many speak to: ids are mapped, so that every answer finds the one who asked.
+//!
+//! ```text
+//! who asks - Peer (ids, progress tokens) - pipes of a process | bridge::http | bridge::old_sse - server
+//! ```
+//!
+//! Invariant: an answer goes to whoever asked, and to nobody else; messages pass as they are written, but for
+//! their ids and progress tokens.
+//!
+//! Start reading at [`Peer::open`], then [`Peer::ask`].
+
+mod open;
+mod peer;
+
+pub use open::{Line, OpenError};
+pub use peer::{Era, Hear, Heard, Peer, Silent};
