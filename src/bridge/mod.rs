@@ -20,7 +20,7 @@ pub(crate) mod lines;
 pub(crate) mod link;
 pub(crate) mod message;
 pub(crate) mod middle;
-mod mirror;
+pub(crate) mod mirror;
 mod old_sse;
 mod remote;
 mod sieve;
@@ -154,7 +154,7 @@ pub async fn bridge(
     code.map_err(io::Error::other)
 }
 
-fn start(upstream: Upstream, name: &str, link: Link) -> io::Result<JoinHandle<u8>> {
+pub(crate) fn start(upstream: Upstream, name: &str, link: Link) -> io::Result<JoinHandle<u8>> {
     let name = name.to_owned();
     Ok(match upstream {
         Upstream::Stdio(program) => {
