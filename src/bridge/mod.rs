@@ -23,7 +23,7 @@ pub(crate) mod middle;
 pub(crate) mod mirror;
 mod old_sse;
 mod remote;
-mod sieve;
+pub(crate) mod sieve;
 mod sse;
 
 use std::io;

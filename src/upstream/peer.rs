@@ -142,7 +142,9 @@ impl Peer {
 
     /// Takes a question back: the server is told, and no answer comes.
     pub fn cancel(&self, number: u64, reason: &str) {
-        if self.lock().asked.remove(&number).is_some() {
+        let asked = self.lock().asked.remove(&number);
+        if let Some(Asked { mouth, .. }) = asked {
+            mouth.end();
             let params = json::object([("requestId", number.to_string()), ("reason", json::quote(reason))]);
             self.tell(message::notification("notifications/cancelled", Some(&params)));
         }
@@ -196,14 +198,16 @@ impl Peer {
         let (number, mut ear) = self.ask(question).map_err(|Gone(why)| Unanswered::Gone(why))?;
         let answer = async {
             loop {
-                if let Told::Answer(answer) = ear.next().await {
-                    return answer;
+                match ear.next().await {
+                    Told::Answer(answer) => return Some(answer),
+                    Told::Ended => return None,
+                    Told::Note(_) => {}
                 }
             }
         };
         match tokio::time::timeout(patience, answer).await {
-            Ok(answer) => Ok(answer),
-            Err(_) => {
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) | Err(_) => {
                 self.cancel(number, "no answer in time");
                 Err(Unanswered::Silent)
             }
