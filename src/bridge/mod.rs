@@ -16,6 +16,7 @@ mod child;
 pub(crate) mod eras;
 mod http;
 pub(crate) mod json;
+mod launch;
 pub(crate) mod lines;
 pub(crate) mod link;
 pub(crate) mod message;
@@ -44,6 +45,7 @@ use crate::base::Secret;
 use crate::clients::Filter;
 use crate::system::Program;
 
+pub use self::launch::upstream;
 pub use self::link::Note;
 pub use self::remote::{http_client, innermost, is_this_machine};
 
