@@ -12,7 +12,7 @@
 //!
 //! Start reading at [`run`], then `middle.rs`; `http.rs` is the transport that most servers need.
 
-mod child;
+pub(crate) mod child;
 pub(crate) mod eras;
 mod http;
 pub(crate) mod json;

@@ -148,7 +148,12 @@ fn decoded(value: &[u8]) -> String {
     bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or(text)
 }
 
-async fn legacy(house: &Arc<House>, visit: &Visit, headers: &HeaderMap, envelope: Envelope) -> Response<Page> {
+async fn legacy(
+    house: &Arc<House>,
+    visit: &Visit,
+    headers: &HeaderMap,
+    envelope: Envelope,
+) -> Response<Page> {
     if let Kind::Request { id, method } = &envelope.kind
         && method == "initialize"
     {
@@ -179,7 +184,9 @@ async fn legacy(house: &Arc<House>, visit: &Visit, headers: &HeaderMap, envelope
                     Some(result) => Ok(envelope.part(result).to_owned()),
                     None => {
                         let members = Members::of(&envelope.text);
-                        Err(members.and_then(|members| members.get("error").map(str::to_owned)).unwrap_or_default())
+                        Err(members
+                            .and_then(|members| members.get("error").map(str::to_owned))
+                            .unwrap_or_default())
                     }
                 };
                 session.answered(envelope.part(id), answer);
@@ -286,7 +293,8 @@ async fn of_2025(
     match method.as_str() {
         "ping" => done("{}"),
         "logging/setLevel" => {
-            let Some(level) = envelope.members().and_then(|params| params.get("level").map(str::to_owned)) else {
+            let Some(level) = envelope.members().and_then(|params| params.get("level").map(str::to_owned))
+            else {
                 return json_of(StatusCode::OK, error_for(id, INVALID_PARAMS, "Invalid params: no level"));
             };
             session.set_level(&level);
@@ -454,7 +462,8 @@ async fn listen(house: &Arc<House>, visit: &Visit, id: &str, envelope: &Envelope
     }
     let meta = json::object([(SUBSCRIPTION, id)]);
     let params = json::object([("_meta", meta), ("notifications", json::object(filter))]);
-    let opened = crate::bridge::message::notification("notifications/subscriptions/acknowledged", Some(&params));
+    let opened =
+        crate::bridge::message::notification("notifications/subscriptions/acknowledged", Some(&params));
     let (mouth, ear) = pair(visit.caller.number);
     let listener = Arc::new(Listener {
         caller: Arc::clone(&visit.caller),

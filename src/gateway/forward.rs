@@ -18,7 +18,6 @@ use super::translate::{self, Flight, Request};
 use super::view::{Endpoint, Gate, Way};
 use crate::bridge::json::{self, Members};
 use crate::bridge::message::{INTERNAL, INVALID_PARAMS, INVALID_REQUEST};
-use crate::guard::Scope;
 use crate::upstream::{Answer, Ear, Envelope, Era, Kind, Peer, Question, Told, error_for};
 
 /// How long an answer may take before the caller is shown that something is happening.
@@ -47,12 +46,8 @@ pub async fn request(
     };
     let id = envelope.part(id_at);
     let say = |refusal: Refusal| refusal.response(id);
-    if let Some(scope) = scope(method)
-        && !visit.caller.may(scope)
-    {
-        let mut response = say(Refusal::Scope(scope));
-        *response.status_mut() = StatusCode::FORBIDDEN;
-        return response;
+    if !visit.caller.scopes.allow(method) {
+        return say(Refusal::Scope(method.clone()));
     }
     let target = match target(house, visit, method, envelope) {
         Ok(target) => target,
@@ -66,7 +61,8 @@ pub async fn request(
     };
     let is_call = method == "tools/call";
     let mut meter = house.guards.begin(&visit.caller, &target.server, method, &target.what, envelope);
-    match house.guards.pass(house, visit, &target.gate, is_call, &target.server, &target.what, envelope).await {
+    match house.guards.pass(house, visit, &target.gate, is_call, &target.server, &target.what, envelope).await
+    {
         Ok(approval) => meter.approved(&target.gate, approval),
         Err(refusal) => {
             meter.refused(&target.gate, &refusal);
@@ -94,19 +90,6 @@ pub async fn request(
     let under_way =
         UnderWay { ear, flight, seat, meter: Some(meter), id: id.to_owned(), patience, silence: None };
     reply(under_way).await
-}
-
-/// What a caller must be allowed to do for this.
-fn scope(method: &str) -> Option<Scope> {
-    Some(match method {
-        "tools/call" => Scope::ToolsExecute,
-        "prompts/get" | "completion/complete" => Scope::PromptsRead,
-        "resources/read" => Scope::ResourcesRead,
-        _ if method.starts_with("tasks/") => Scope::ToolsExecute,
-        // What is not known could do anything.
-        _ => Scope::Admin,
-    })
-    .filter(|scope| *scope != Scope::Admin || !method.starts_with("ping"))
 }
 
 fn target(
@@ -153,7 +136,9 @@ fn target(
         }
         "resources/read" => {
             let uri = text("uri").ok_or((INVALID_PARAMS, "Invalid params: no uri".to_owned()))?;
-            resource(&view, &uri).map(|way| to(&way, None)).ok_or((-32002, format!("Resource not found: {uri}")))
+            resource(&view, &uri)
+                .map(|way| to(&way, None))
+                .ok_or((-32002, format!("Resource not found: {uri}")))
         }
         "completion/complete" => {
             let reference = params.as_ref().and_then(|params| params.object("ref"));
@@ -164,7 +149,9 @@ fn target(
             }
             let uri = get("uri").and_then(json::text);
             let uri = uri.ok_or((INVALID_PARAMS, "Invalid params: no ref".to_owned()))?;
-            resource(&view, &uri).map(|way| to(&way, None)).ok_or((-32002, format!("Resource not found: {uri}")))
+            resource(&view, &uri)
+                .map(|way| to(&way, None))
+                .ok_or((-32002, format!("Resource not found: {uri}")))
         }
         _ => {
             let server = match (&visit.endpoint, method.strip_prefix("tasks/")) {
@@ -191,7 +178,9 @@ fn refuse_two_readings(params: &Members<'_>) -> Result<(), (i64, String)> {
         return Err((INVALID_REQUEST, format!("Invalid request: the parameters have two members `{name}`")));
     }
     let odd = params.iter().map(|(name, _)| name).find(|name| {
-        ["name", "uri", "ref", "arguments"].iter().any(|known| name != known && name.eq_ignore_ascii_case(known))
+        ["name", "uri", "ref", "arguments"]
+            .iter()
+            .any(|known| name != known && name.eq_ignore_ascii_case(known))
     });
     match odd {
         Some(name) => Err((INVALID_REQUEST, format!("Invalid request: `{name}` could be read in two ways"))),
@@ -284,9 +273,7 @@ async fn reply(mut under_way: UnderWay) -> Response<Page> {
     let first = tokio::time::timeout(SHOW.min(under_way.patience), under_way.ear.next()).await;
     match first {
         Ok(Told::Answer(answer)) => json_of(StatusCode::OK, under_way.done(answer)),
-        Ok(Told::Note(text)) => {
-            streamed(Page::stream(vec![Message { text, id: None }], Box::new(under_way)))
-        }
+        Ok(Told::Note(text)) => streamed(Page::stream(vec![Message { text, id: None }], Box::new(under_way))),
         Ok(Told::Ended) => streamed(Page::stream(Vec::new(), Box::new(under_way))),
         Err(_) => streamed(Page::stream(Vec::new(), Box::new(under_way))),
     }

@@ -172,7 +172,12 @@ impl House {
     }
 
     /// The caller with this name, made when it comes first or its rights have changed.
-    pub fn caller(&self, name: &str, fits: impl Fn(&Caller) -> bool, make: impl FnOnce(u64) -> Caller) -> Arc<Caller> {
+    pub fn caller(
+        &self,
+        name: &str,
+        fits: impl Fn(&Caller) -> bool,
+        make: impl FnOnce(u64) -> Caller,
+    ) -> Arc<Caller> {
         let mut callers = lock(&self.callers);
         if let Some(known) = callers.get(name)
             && fits(known)
@@ -264,6 +269,20 @@ impl House {
         }
         all.remove(state)
     }
+
+    /// How long a call of a server may be silent.
+    pub fn patience(&self, server: &str) -> Duration {
+        let server = self.supervisor().and_then(|supervisor| supervisor.server(server));
+        server.and_then(|server| server.rules().call_timeout).unwrap_or(Duration::from_secs(600))
+    }
+
+    /// The server that a task runs on, if it is this caller's.
+    pub fn task(&self, _task: &str, _caller: &Caller) -> Option<String> {
+        None
+    }
+
+    /// A remark about a server, for its log.
+    pub fn note(&self, _server: &str, _why: &str) {}
 
     /// The supervisor.
     pub fn supervisor(&self) -> Option<&Supervisor> {

@@ -130,6 +130,11 @@ impl Session {
         }
     }
 
+    /// The resources it wants to hear of.
+    pub fn subscribed(&self) -> Vec<String> {
+        self.lock().subscribed.iter().cloned().collect()
+    }
+
     /// Whether it wants to hear of a resource.
     pub fn hears_of(&self, uri: &str) -> bool {
         self.lock().subscribed.contains(uri)

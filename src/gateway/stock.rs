@@ -148,7 +148,9 @@ async fn elements(peer: &Peer, list: List) -> Result<Vec<String>, String> {
         let result = match peer.request(list.method(), params.as_deref(), PATIENCE).await {
             Ok(result) => result,
             // Templates are part of the same capability, and many servers know only one of the two.
-            Err(_) if matches!(list, List::Templates | List::Resources) && !peer.is_gone() => return Ok(found),
+            Err(_) if matches!(list, List::Templates | List::Resources) && !peer.is_gone() => {
+                return Ok(found);
+            }
             Err(why) => return Err(why),
         };
         let Some(members) = Members::of(&result) else { return Ok(found) };

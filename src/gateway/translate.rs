@@ -10,9 +10,7 @@ use tokio::sync::oneshot;
 
 use super::house::House;
 use super::session::{Asked, Session};
-use crate::bridge::eras::{
-    CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, MODERN, SERVER_INFO,
-};
+use crate::bridge::eras::{CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, MODERN, SERVER_INFO};
 use crate::bridge::json::{self, Members};
 use crate::bridge::message::{self, INTERNAL, INVALID_PARAMS, Id};
 use crate::bridge::mirror::VERSION;
@@ -80,8 +78,10 @@ async fn ask_up(session: &Arc<Session>, peer: &Arc<Peer>, request: &Request, mou
                     Err(error) => return failed(&id, &error),
                 };
                 let params = Members::of(&text).and_then(|message| message.object("params"));
-                let mut params = params
-                    .map_or_else(|| "{}".to_owned(), |params| params.without(&["inputResponses", "requestState"]));
+                let mut params = params.map_or_else(
+                    || "{}".to_owned(),
+                    |params| params.without(&["inputResponses", "requestState"]),
+                );
                 let answers = answers.iter().map(|(name, answer)| (name.as_str(), answer));
                 params = json::set(&params, "inputResponses", &json::object(answers));
                 if let Some(state) = result.get("requestState") {
@@ -90,7 +90,9 @@ async fn ask_up(session: &Arc<Session>, peer: &Arc<Peer>, request: &Request, mou
                 text = json::set(&text, "params", &params);
             }
             Some(kind) => {
-                let why = format!("the server answered with a result of the kind `{kind}`, which clients of 2025 cannot take");
+                let why = format!(
+                    "the server answered with a result of the kind `{kind}`, which clients of 2025 cannot take"
+                );
                 return refusal(&id, &why);
             }
         }
@@ -320,8 +322,14 @@ pub fn without_era(text: &str) -> String {
 /// A request under way at a server; dropping it takes the request back.
 pub struct Flight {
     peer: Arc<Peer>,
-    /// Its number there.
-    pub number: u64,
+    number: u64,
+}
+
+impl Flight {
+    /// The request with this number.
+    pub fn new(peer: Arc<Peer>, number: u64) -> Self {
+        Self { peer, number }
+    }
 }
 
 impl Drop for Flight {
@@ -336,7 +344,7 @@ fn ask(peer: &Arc<Peer>, text: &str, caller: u64) -> Result<(Flight, Ear), Answe
     let asked = question(text, caller)
         .ok_or_else(|| refusal(&own, "this is no request"))
         .and_then(|question| peer.ask(question).map_err(|gone| refusal(&own, &gone.0)));
-    asked.map(|(number, ear)| (Flight { peer: Arc::clone(peer), number }, ear))
+    asked.map(|(number, ear)| (Flight::new(Arc::clone(peer), number), ear))
 }
 
 fn question(text: &str, caller: u64) -> Option<Question<'_>> {
@@ -351,7 +359,9 @@ fn question(text: &str, caller: u64) -> Option<Question<'_>> {
 }
 
 fn id_of(text: &str) -> String {
-    Members::of(text).and_then(|message| message.get("id").map(str::to_owned)).unwrap_or_else(|| "null".to_owned())
+    Members::of(text)
+        .and_then(|message| message.get("id").map(str::to_owned))
+        .unwrap_or_else(|| "null".to_owned())
 }
 
 fn completed(id: &str, result: &str, is_real: bool) -> Answer {

@@ -181,6 +181,16 @@ impl Peer {
         }
     }
 
+    /// Asks something of our own that is answered late or never, such as `subscriptions/listen`.
+    ///
+    /// # Errors
+    /// When the server cannot be asked any more.
+    pub fn begin(&self, method: &str, params: &str) -> Result<(u64, Ear), Gone> {
+        let text = self.dressed(&message::request(&message::Id::of("mcpkeel"), method, Some(params)));
+        let id = own_id(&text);
+        self.ask(Question { text: &text, id, token: None, edits: Vec::new(), caller: 0 })
+    }
+
     pub(super) async fn question(
         &self,
         method: &str,
@@ -189,12 +199,8 @@ impl Peer {
     ) -> Result<Answer, Unanswered> {
         let own = message::Id::of("mcpkeel");
         let text = self.dressed(&message::request(&own, method, params));
-        let id = Envelope::read(text.clone()).ok().and_then(|envelope| match envelope.kind {
-            Kind::Request { id, .. } => Some(id),
-            _ => None,
-        });
-        let question =
-            Question { text: &text, id: id.unwrap_or(0..0), token: None, edits: Vec::new(), caller: 0 };
+        let id = own_id(&text);
+        let question = Question { text: &text, id, token: None, edits: Vec::new(), caller: 0 };
         let (number, mut ear) = self.ask(question).map_err(|Gone(why)| Unanswered::Gone(why))?;
         let answer = async {
             loop {
@@ -358,6 +364,14 @@ impl Peer {
 
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where the id of a request of our own is.
+fn own_id(text: &str) -> Range<usize> {
+    match Envelope::look(text) {
+        Ok((Kind::Request { id, .. }, _)) => id,
+        _ => 0..0,
     }
 }
 
