@@ -12,18 +12,19 @@
 //!
 //! Start reading at [`run`], then `middle.rs`; `http.rs` is the transport that most servers need.
 
-mod child;
+pub(crate) mod child;
 pub(crate) mod eras;
 mod http;
 pub(crate) mod json;
+mod launch;
 pub(crate) mod lines;
 pub(crate) mod link;
 pub(crate) mod message;
 pub(crate) mod middle;
-mod mirror;
+pub(crate) mod mirror;
 mod old_sse;
 mod remote;
-mod sieve;
+pub(crate) mod sieve;
 mod sse;
 
 use std::io;
@@ -44,6 +45,7 @@ use crate::base::Secret;
 use crate::clients::Filter;
 use crate::system::Program;
 
+pub use self::launch::upstream;
 pub use self::link::Note;
 pub use self::remote::{http_client, innermost, is_this_machine};
 
@@ -154,7 +156,7 @@ pub async fn bridge(
     code.map_err(io::Error::other)
 }
 
-fn start(upstream: Upstream, name: &str, link: Link) -> io::Result<JoinHandle<u8>> {
+pub(crate) fn start(upstream: Upstream, name: &str, link: Link) -> io::Result<JoinHandle<u8>> {
     let name = name.to_owned();
     Ok(match upstream {
         Upstream::Stdio(program) => {

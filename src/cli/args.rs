@@ -72,6 +72,8 @@ pub enum Command {
     Adopt(cmd::adopt::Args),
     /// Stay, and keep every client's file in step with the manifest
     Watch(cmd::watch::Args),
+    /// Watch, run the servers, and put one endpoint in front of them
+    Up(cmd::up::Args),
     /// Have `watch` leave a client alone for a while
     Suspend(cmd::suspend::Args),
     /// Have `watch` go on with a client

@@ -17,6 +17,6 @@ mod listener;
 mod signals;
 
 pub use ask::{AskError, ask};
-pub use control::Control;
+pub use control::{Control, Guest, Invite};
 pub use hyper::Method;
 pub use listener::socket_path;

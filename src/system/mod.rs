@@ -30,7 +30,7 @@ pub use memory::{Fault, Loss, Memory, Writer};
 pub use pipe::Pipe;
 pub use programs::{Keyring, KeyringError, Program, Programs, Ran};
 pub use read_only::{Looked, ReadOnly};
-pub use real::Real;
+pub use real::{Real, ticks};
 pub use tls::choose_tls;
 pub use unsafe_calls::register_transport;
 pub use watcher::{Noticed, WatchError, Watcher};

@@ -237,8 +237,7 @@ impl System for Real {
     }
 
     fn ticks(&self) -> Duration {
-        static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
-        START.get_or_init(std::time::Instant::now).elapsed()
+        ticks()
     }
 
     fn sleep(&self, time: Duration) {
@@ -427,4 +426,10 @@ fn is_running(pid: u32) -> bool {
 #[cfg(windows)]
 fn is_running(pid: u32) -> bool {
     super::unsafe_calls::is_running(pid)
+}
+
+/// Time that only goes forward, since this process looked first; for measuring how long something took.
+pub fn ticks() -> Duration {
+    static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    START.get_or_init(std::time::Instant::now).elapsed()
 }

@@ -9,8 +9,14 @@
 //!
 //! Start reading at [`Peer::open`], then [`Peer::ask`].
 
+mod ear;
+mod envelope;
 mod open;
 mod peer;
+#[cfg(unix)]
+mod pipes;
 
-pub use open::{Line, OpenError};
-pub use peer::{Era, Hear, Heard, Peer, Silent};
+pub use ear::{Answer, Ear, Mouth, Told, pair};
+pub use envelope::{Envelope, Kind, with};
+pub use open::{Line, OpenError, Opening};
+pub use peer::{Era, Gone, Hear, Heard, Peer, Question, Silent, error_for};

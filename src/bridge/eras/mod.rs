@@ -9,8 +9,8 @@
 //!
 //! Source: specification 2026-07-28, basic/versioning, "Backward Compatibility".
 
-mod down;
-mod up;
+pub(crate) mod down;
+pub(crate) mod up;
 
 use self::down::Down;
 use self::up::Up;
@@ -21,19 +21,19 @@ use super::middle::Steps;
 use super::mirror;
 
 /// The version that the 2026 era speaks.
-const MODERN: &str = "2026-07-28";
+pub(crate) const MODERN: &str = "2026-07-28";
 /// The newest version of the 2025 era.
-const LEGACY: &str = "2025-11-25";
+pub(crate) const LEGACY: &str = "2025-11-25";
 /// How ids of our own begin.
 const OWN: &str = "mcpkeel:";
 /// How many messages may wait until the era is known.
 const HELD: usize = 256;
 
-const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
-const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
-const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
-const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
-const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
+pub(crate) const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
+pub(crate) const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+pub(crate) const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+pub(crate) const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+pub(crate) const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 
 /// Who speaks which era, and the translation between them.
 #[derive(Default)]

@@ -24,6 +24,7 @@ pub mod service;
 pub mod status;
 pub mod suspend;
 pub mod undo;
+pub mod up;
 pub mod validate;
 pub mod verify;
 pub mod watch;
@@ -46,6 +47,7 @@ pub fn run(session: &mut Session<'_>, command: Command) -> Result<u8, Failure> {
         Command::Diff(args) => diff::run(session, &args),
         Command::Adopt(args) => adopt::run(session, &args),
         Command::Watch(args) => watch::run(session, &args),
+        Command::Up(args) => up::run(session, &args),
         Command::Suspend(args) => suspend::run(session, &args),
         Command::Resume(args) => suspend::resume(session, &args),
         Command::Approve(args) => approve::run(session, &args),
