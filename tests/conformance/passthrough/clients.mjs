@@ -2,7 +2,7 @@
 //
 // What arrives is kept as it came from the wire, before the library looks at it: a field that the library does not know
 // must pass as well.
-import { clientSdk, sdk1 } from './sdks.mjs';
+import { clientSdk, sdk1 } from '../sdks.mjs';
 
 export const CAPABILITIES = { sampling: {}, elicitation: { form: {} }, roots: { listChanged: true } };
 export const ANSWERS = {

@@ -1,7 +1,7 @@
 // The probe as a server of the eras with a handshake, made with the library that most servers in use were made with.
 //   node server-2025.mjs        over stdio
 import * as probe from './probe.mjs';
-import { sdk1 } from './sdks.mjs';
+import { sdk1 } from '../sdks.mjs';
 
 const { Server } = await sdk1('server/index.js');
 const { StdioServerTransport } = await sdk1('server/stdio.js');

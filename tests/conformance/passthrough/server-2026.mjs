@@ -5,7 +5,7 @@ import { createServer } from 'node:http';
 import { Readable } from 'node:stream';
 
 import * as probe from './probe.mjs';
-import { serverSdk } from './sdks.mjs';
+import { serverSdk } from '../sdks.mjs';
 
 const { ProtocolError, Server, createMcpHandler, inputRequired } = await serverSdk('index.mjs');
 
