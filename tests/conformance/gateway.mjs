@@ -1,33 +1,27 @@
-// `mcpkeel up` in a home of its own, with the fixture behind it twice: as a program, and at an address.
+// `mcpkeel up` in a home of its own, with these servers behind it.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { here, listening, node, start } from './processes.mjs';
+import { start } from './processes.mjs';
 
 const PATIENCE = 30_000;
 
 export class Gateway {
-  static async start() {
+  // `servers` as the manifest has them; `known` is a tool that each lists when it can be asked.
+  static async start(servers, known) {
     const gateway = new Gateway();
-    const fixture = join(here, 'fixture/server.mjs');
-    const [port, remote] = [await freePort(), await listening(node(fixture, 'http'))];
-    gateway.port = port;
-    const [command, ...args] = node(fixture, 'stdio');
-    writeFileSync(join(gateway.home, 'mcp.yaml'), JSON.stringify({
-      version: 1,
-      servers: {
-        piped: { command, args, env: sdk() },
-        remote: { url: `http://127.0.0.1:${remote}/mcp` },
-      },
-      gateway: { listen: `127.0.0.1:${port}` },
-    }, null, 2));
-    gateway.token = gateway.mcpkeel('token', 'create', 'conformance', '--format', 'json');
-    gateway.token = JSON.parse(gateway.token).token;
-    start([process.env.MCPKEEL_BIN, 'up', '-f', 'mcp.yaml'], gateway.env, { cwd: gateway.home });
-    await gateway.answers();
+    gateway.port = await freePort();
+    const manifest = { version: 1, servers, gateway: { listen: `127.0.0.1:${gateway.port}` } };
+    writeFileSync(join(gateway.home, 'mcp.yaml'), JSON.stringify(manifest, null, 2));
+    // A token that was made elsewhere, for state that is there already.
+    gateway.token = process.env.MCPKEEL_TOKEN
+      ?? JSON.parse(gateway.mcpkeel('token', 'create', 'conformance', '--format', 'json')).token;
+    const up = start([process.env.MCPKEEL_BIN, 'up', '-q', '-f', 'mcp.yaml'], gateway.env, { cwd: gateway.home });
+    up.stdout.resume();
+    await Promise.all(Object.keys(servers).map((server) => gateway.answers(server, known)));
     return gateway;
   }
 
@@ -49,22 +43,21 @@ export class Gateway {
     return execFileSync(process.env.MCPKEEL_BIN, args, { cwd: this.home, env, encoding: 'utf8' });
   }
 
+  // Of one server, or of all.
   url(server) {
-    return `http://127.0.0.1:${this.port}/mcp/${server}`;
+    return `http://127.0.0.1:${this.port}/mcp${server ? `/${server}` : ''}`;
   }
 
-  // Waits until both servers can be asked.
-  async answers() {
+  // Waits until this server can be asked.
+  async answers(server, known) {
     const until = Date.now() + PATIENCE;
-    for (const server of ['piped', 'remote']) {
-      while (!(await this.lists(server))) {
-        if (Date.now() > until) throw new Error(`${this.url(server)} lists no tools`);
-        await new Promise((done) => setTimeout(done, 50));
-      }
+    while (!(await this.lists(server, known))) {
+      if (Date.now() > until) throw new Error(`${this.url(server)} lists no tools`);
+      await new Promise((done) => setTimeout(done, 50));
     }
   }
 
-  async lists(server) {
+  async lists(server, known) {
     const meta = { protocolVersion: '2026-07-28', clientCapabilities: {} };
     const _meta = Object.fromEntries(Object.entries(meta).map(([key, value]) => [`io.modelcontextprotocol/${key}`, value]));
     const headers = {
@@ -77,14 +70,12 @@ export class Gateway {
     const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list', params: { _meta } });
     try {
       const answer = await fetch(this.url(server), { method: 'POST', headers, body });
-      return answer.ok && (await answer.text()).includes('test_simple_text');
+      return answer.ok && (await answer.text()).includes(known);
     } catch {
       return false;
     }
   }
 }
-
-const sdk = () => (process.env.SDK ? { SDK: process.env.SDK } : { MCPKEEL_CLIENTS_DIR: process.env.MCPKEEL_CLIENTS_DIR ?? `${process.env.HOME}/.cache/mcpkeel-clients` });
 
 function freePort() {
   return new Promise((done) => {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { Gateway } from './gateway.mjs';
+import { installed } from './sdks.mjs';
 import { here, listening, node, stopAll } from './processes.mjs';
 
 const out = mkdtempSync(join(tmpdir(), 'conformance-'));
@@ -43,7 +44,12 @@ async function targets(what) {
     return [['the fixture itself', `http://127.0.0.1:${port}/mcp`]];
   }
   if (what) return [[what, await withToken(what, process.env.TOKEN)]];
-  const gateway = await Gateway.start();
+  const fixture = join(here, 'fixture/server.mjs');
+  const [command, ...args] = node(fixture, 'stdio');
+  const port = await listening(node(fixture, 'http'));
+  const env = { MCPKEEL_CLIENTS_DIR: installed };
+  const servers = { piped: { command, args, env }, remote: { url: `http://127.0.0.1:${port}/mcp` } };
+  const gateway = await Gateway.start(servers, 'test_simple_text');
   const through = (server) => withToken(gateway.url(server), gateway.token);
   return [['upstream over stdio', await through('piped')], ['upstream over HTTP', await through('remote')]];
 }
