@@ -5,4 +5,5 @@
 pub mod approvals;
 pub mod ledger;
 pub mod limit;
+pub mod pinned;
 pub mod tokens;
