@@ -1,5 +1,8 @@
 //! Who asks: a token, a client of this machine, or the user.
 
+use std::sync::Arc;
+
+use super::tokens::Principal;
 use crate::guard::{Scope, Scopes};
 
 /// Who asks, and what they may.
@@ -8,13 +11,17 @@ pub struct Caller {
     /// Each has its own: even, and never 0.
     pub number: u64,
     /// For records: `token:NAME`, `client:KEY`, or `user`.
-    pub name: String,
+    pub name: Arc<str>,
     /// The client block they come from.
-    pub client: Option<String>,
+    pub client: Option<Arc<str>>,
     /// What they may do.
     pub scopes: Scopes,
     /// The servers they may reach; none: all.
     pub servers: Option<Vec<String>>,
+    /// Whether it is a token, so that rates count.
+    pub is_token: bool,
+    /// What the token was when this was made.
+    pub source: Option<Arc<Principal>>,
 }
 
 impl Caller {

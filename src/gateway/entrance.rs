@@ -95,7 +95,7 @@ where
             bearer(house, headers)?
         }
     };
-    let rate = house.guards.count(house, &caller)?;
+    let rate = house.guards.count(&caller)?;
     let waits = headers.get(WAIT).and_then(|text| text.to_str().ok()).and_then(values::duration);
     let visit = Visit { caller, endpoint, waits };
     let mut response = match *method {
@@ -119,7 +119,7 @@ where
         }
     };
     if let Some(rate) = rate {
-        rate.write(response.headers_mut());
+        super::guards::write(rate, response.headers_mut());
     }
     Ok(response)
 }
@@ -188,17 +188,19 @@ fn bearer(house: &House, headers: &HeaderMap) -> Result<Arc<Caller>, Box<Respons
 
 /// A process of the same user: a client block, or the user.
 fn local(house: &House, headers: &HeaderMap) -> Arc<Caller> {
-    let client = headers.get(CLIENT).and_then(|key| key.to_str().ok()).map(str::to_owned);
+    let client: Option<Arc<str>> = headers.get(CLIENT).and_then(|key| key.to_str().ok()).map(Into::into);
     let name = client.as_ref().map_or_else(|| "user".to_owned(), |key| format!("client:{key}"));
     house.caller(
         &name,
         |_| true,
         |number| Caller {
             number,
-            name: name.clone(),
+            name: name.as_str().into(),
             scopes: if client.is_some() { Scopes::USE } else { Scopes::ALL },
             client,
             servers: None,
+            is_token: false,
+            source: None,
         },
     )
 }

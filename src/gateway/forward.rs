@@ -52,6 +52,7 @@ pub async fn request(
     let target = match target(house, visit, method, envelope) {
         Ok(target) => target,
         Err((code, why)) => {
+            house.guards.unknown(&visit.caller, method, envelope);
             let status = match (&modern, code) {
                 (Some(_), METHOD_NOT_FOUND) => StatusCode::NOT_FOUND,
                 _ => StatusCode::OK,
@@ -59,10 +60,8 @@ pub async fn request(
             return json_of(status, error_for(id, code, &why));
         }
     };
-    let is_call = method == "tools/call";
     let mut meter = house.guards.begin(&visit.caller, &target.server, method, &target.what, envelope);
-    match house.guards.pass(house, visit, &target.gate, is_call, &target.server, &target.what, envelope).await
-    {
+    match house.guards.pass(visit, &target.gate, &target.server, &target.what, envelope).await {
         Ok(approval) => meter.approved(&target.gate, approval),
         Err(refusal) => {
             meter.refused(&target.gate, &refusal);
@@ -274,7 +273,8 @@ async fn reply(mut under_way: UnderWay, is_modern: bool) -> Response<Page> {
     let first = tokio::time::timeout(SHOW.min(under_way.patience), under_way.ear.next()).await;
     match first {
         Ok(Told::Answer(answer)) => {
-            let status = if is_modern && answer.result.is_none() { status_of(&answer.text) } else { StatusCode::OK };
+            let status =
+                if is_modern && answer.result.is_none() { status_of(&answer.text) } else { StatusCode::OK };
             json_of(status, under_way.done(answer))
         }
         Ok(Told::Note(text)) => streamed(Page::stream(vec![Message { text, id: None }], Box::new(under_way))),
@@ -328,7 +328,7 @@ impl Source for UnderWay {
                 let text = error_for(&self.id, INTERNAL, &why);
                 self.flight = None;
                 if let Some(meter) = self.meter.take() {
-                    meter.failed();
+                    meter.timed_out();
                 }
                 Poll::Ready(Some(Message { text, id: None }))
             }
@@ -340,9 +340,6 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         if let Some((session, id)) = self.seat.take() {
             session.ends(&id);
-        }
-        if let Some(meter) = self.meter.take() {
-            meter.failed();
         }
     }
 }

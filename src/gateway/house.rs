@@ -48,7 +48,7 @@ pub struct House {
     pub(super) rooted: AtomicU64,
     /// Rings when callers want to hear of other resources.
     pub(super) other_wishes: tokio::sync::Notify,
-    pub(super) guards: super::guards::Guards,
+    pub(super) guards: Arc<super::guards::Guards>,
 }
 
 #[derive(Default)]
@@ -98,7 +98,7 @@ impl House {
             numbers: AtomicU64::new(1),
             rooted: AtomicU64::new(0),
             other_wishes: tokio::sync::Notify::new(),
-            guards,
+            guards: Arc::new(guards),
         })
     }
 
@@ -284,8 +284,15 @@ impl House {
         None
     }
 
-    /// A remark about a server, for its log.
-    pub fn note(&self, _server: &str, _why: &str) {}
+    /// Something about a server that a person should know.
+    pub fn note(&self, server: &str, why: &str) {
+        self.guards.note(format!("{server}: {why}"));
+    }
+
+    /// Every server's tools that are held.
+    pub fn held(&self) -> Arc<HashMap<String, Vec<String>>> {
+        Arc::clone(&self.held.read().unwrap_or_else(PoisonError::into_inner))
+    }
 
     /// The supervisor.
     pub fn supervisor(&self) -> Option<&Supervisor> {

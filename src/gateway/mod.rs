@@ -11,6 +11,12 @@
 //!
 //! Start reading at [`Gateway::start`], then `exchange.rs`.
 
+pub mod approvals;
+pub mod ledger;
+pub mod limit;
+pub mod pinned;
+pub mod tokens;
+
 mod caller;
 mod entrance;
 mod exchange;
@@ -116,6 +122,7 @@ impl Gateway {
     /// Takes what the manifest says now: only servers whose entry changed are started anew, and callers whose
     /// lists changed are told.
     pub fn set(&self, setup: Setup, specs: Vec<Spec>) {
+        self.house.guards.set(&setup, &self.house.setup());
         self.house.set_setup(setup);
         if let Some(supervisor) = self.house.supervisor() {
             supervisor.set(specs);
@@ -130,6 +137,14 @@ impl Gateway {
                 "notifications/resources/list_changed",
             ],
         );
+    }
+
+    /// Another process has answered a question, made a token, or accepted a tool.
+    pub fn look(&self) {
+        self.house.guards.look();
+        if pins::reload(&self.house) {
+            news::tell_changes(&self.house, None, &["notifications/tools/list_changed"]);
+        }
     }
 
     /// Listens on an address and serves it, in a task.

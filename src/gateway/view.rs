@@ -141,7 +141,7 @@ fn reachable<'s>(
     caller: &'s Caller,
     endpoint: &'s Endpoint,
 ) -> impl Iterator<Item = (&'s str, Option<&'s Sieve>)> {
-    let block = caller.client.as_ref().map(|key| setup.clients.get(key));
+    let block = caller.client.as_ref().map(|key| setup.clients.get(&**key));
     setup.servers.iter().filter_map(move |(name, own)| {
         let sieve = match block {
             // A client block that is gone reaches nothing.
@@ -263,7 +263,7 @@ impl Shelf<'_> {
 
     fn gate(&self, kind: ResourceType, name: &str) -> Gate {
         let setup = self.sources.setup;
-        let block = self.caller.client.as_ref().and_then(|key| setup.clients.get(key));
+        let block = self.caller.client.as_ref().and_then(|key| setup.clients.get(&**key));
         let ask = guard::Ask {
             client: self.caller.client.as_deref(),
             client_id: block.map(|block| block.id.as_str()),

@@ -170,8 +170,14 @@ impl Peer {
     ///
     /// # Errors
     /// Why there is none, in a sentence.
-    pub async fn request_older(&self, method: &str, params: &str, patience: Duration) -> Result<String, String> {
-        self.ask_own(&message::request(&message::Id::of("mcpkeel"), method, Some(params)), method, patience).await
+    pub async fn request_older(
+        &self,
+        method: &str,
+        params: &str,
+        patience: Duration,
+    ) -> Result<String, String> {
+        self.ask_own(&message::request(&message::Id::of("mcpkeel"), method, Some(params)), method, patience)
+            .await
     }
 
     /// Asks something of our own. Returns the result.
@@ -225,8 +231,7 @@ impl Peer {
     }
 
     async fn question_with(&self, text: &str, patience: Duration) -> Result<Answer, Unanswered> {
-        let question =
-            Question { text, id: own_id(text), token: None, edits: Vec::new(), caller: 0 };
+        let question = Question { text, id: own_id(text), token: None, edits: Vec::new(), caller: 0 };
         let (number, mut ear) = self.ask(question).map_err(|Gone(why)| Unanswered::Gone(why))?;
         let answer = async {
             loop {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
-use axum::routing::any;
+use axum::http::StatusCode;
+use axum::routing::{any, post};
 
 use super::super::failure::Failure;
 use super::super::session::Session;
@@ -134,7 +135,7 @@ impl Up {
     async fn open(self) -> io::Result<Guest> {
         let units = self.units();
         let setup = setup(&*self.system, &units);
-        let guards = Guards::open(&self.system, &self.store, &setup).map_err(io::Error::other)?;
+        let guards = Guards::open(&self.system, &self.store, &self.manifest, &setup)?;
         let address = address(&units);
         let gateway = Gateway::start(Arc::clone(&self.system), self.store.clone(), setup, guards)?;
         if let Some(address) = address {
@@ -148,7 +149,16 @@ impl Up {
             let gateway = answering.clone();
             async move { gateway.answer(request).await.map(axum::body::Body::new) }
         });
-        let routes = Router::new().route("/mcp", answer.clone()).route("/mcp/{server}", answer);
+        let looking = gateway.clone();
+        let look = post(move || {
+            looking.look();
+            async { StatusCode::NO_CONTENT }
+        });
+        let routes = Router::new()
+            .route("/mcp", answer.clone())
+            .route("/mcp/{server}", answer)
+            .route("/v1/approvals/changed", look.clone())
+            .route("/v1/lock/changed", look);
         Ok(Guest { routes, end: Box::pin(async move { gateway.stop().await }) })
     }
 
@@ -167,6 +177,10 @@ impl Up {
             same
         };
         let gateway = self.gateway.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((gateway, handle)) = gateway.clone().filter(|_| same) {
+            // A pass may come from a changed lock.
+            handle.spawn(async move { gateway.look() });
+        }
         if let Some((gateway, handle)) = gateway.filter(|_| !same) {
             let (setup, specs) = (setup(&*self.system, &units), self.specs(&units));
             handle.spawn(async move { gateway.set(setup, specs) });
