@@ -92,6 +92,8 @@ pub enum Command {
     Restore(cmd::restore::Args),
     /// Become a server of the manifest, its secrets looked up; this is what clients start
     Exec(cmd::exec::Args),
+    /// Reach the gateway for a client: what clients with `delivery: gateway` start
+    Connect(cmd::connect::Args),
     /// Look at the clients this program knows
     Client(cmd::client::Args),
     /// Store secrets, look after them, encrypt them for others
