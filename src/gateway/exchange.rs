@@ -37,6 +37,10 @@ const HEADER_MISMATCH: i64 = -32020;
 /// 2026: a version that is not spoken here.
 const UNSUPPORTED_VERSION: i64 = -32022;
 
+/// Methods that 2026 has no more.
+const REMOVED: &[&str] =
+    &["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
+
 /// Notifications of changes: what a listener calls them, and what they are called.
 const CHANGES: [(&str, &str); 3] = [
     ("toolsListChanged", "notifications/tools/list_changed"),
@@ -75,8 +79,13 @@ pub async fn post(house: &Arc<House>, visit: &Visit, headers: &HeaderMap, body: 
     };
     let meta = envelope.members().and_then(|params| params.object("_meta"));
     let version = meta.as_ref().and_then(|meta| meta.text(VERSION));
+    let says_modern = headers.get(&PROTOCOL).is_some_and(|version| version.as_bytes() == MODERN.as_bytes());
     let Some(version) = version else {
         drop(meta);
+        if says_modern && let Kind::Request { id, .. } = &envelope.kind {
+            let why = format!("Invalid params: _meta has no {VERSION}");
+            return json_of(StatusCode::BAD_REQUEST, error_for(envelope.part(id), INVALID_PARAMS, &why));
+        }
         return legacy(house, visit, headers, envelope).await;
     };
     let get = |name: &str| meta.as_ref().and_then(|meta| meta.get(name)).map(str::to_owned);
@@ -346,6 +355,9 @@ async fn of_2026(house: &Arc<House>, visit: &Visit, envelope: Envelope, modern: 
             }
         },
         "subscriptions/listen" => listen(house, visit, id, &envelope).await,
+        method if REMOVED.contains(&method) => {
+            json_of(StatusCode::NOT_FOUND, error_for(id, METHOD_NOT_FOUND, "Method not found"))
+        }
         method => match List::of(method) {
             Some(list) => {
                 let result = listed(house, visit, list).await;

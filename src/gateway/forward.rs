@@ -77,6 +77,7 @@ pub async fn request(
             return say(refusal);
         }
     };
+    let is_modern = modern.is_some();
     let started = start(house, visit, session, modern, envelope, id_at, &target, &peer);
     let (ear, flight) = match started {
         Ok(started) => started,
@@ -89,7 +90,7 @@ pub async fn request(
     let patience = house.patience(&target.server);
     let under_way =
         UnderWay { ear, flight, seat, meter: Some(meter), id: id.to_owned(), patience, silence: None };
-    reply(under_way).await
+    reply(under_way, is_modern).await
 }
 
 fn target(
@@ -215,13 +216,13 @@ fn start(
             target.edits.iter().map(|(at, new)| (at.clone(), new.as_str())).collect();
         Request { text: envelope.with(&mut edits), caller }
     };
-    match (session, modern, peer.era()) {
-        (Some(session), _, Era::Modern) => {
+    match (session, modern) {
+        (Some(session), _) if !peer.speaks(Era::Legacy) => {
             let (ear, mouth) = translate::up(Arc::clone(session), Arc::clone(peer), edited());
             session.begins(id, Flying::Task(mouth));
             Ok((ear, None))
         }
-        (None, Some(modern), Era::Legacy) => {
+        (None, Some(modern)) if !peer.speaks(Era::Modern) => {
             let state = envelope.members().and_then(|params| params.text("requestState"));
             if let Some(state) = state {
                 return match translate::resume(house, caller, &state, &envelope.text) {
@@ -234,7 +235,7 @@ fn start(
             }
             Ok((translate::down(house, Arc::clone(peer), edited(), modern.capabilities), None))
         }
-        (session, ..) => {
+        (session, _) => {
             let token = envelope.members().and_then(|params| {
                 let meta = params.object("_meta")?;
                 Some(envelope.place(meta.get("progressToken")?))
@@ -269,13 +270,26 @@ struct UnderWay {
 }
 
 /// The answer as it is when nothing comes before it; else a stream that ends with it.
-async fn reply(mut under_way: UnderWay) -> Response<Page> {
+async fn reply(mut under_way: UnderWay, is_modern: bool) -> Response<Page> {
     let first = tokio::time::timeout(SHOW.min(under_way.patience), under_way.ear.next()).await;
     match first {
-        Ok(Told::Answer(answer)) => json_of(StatusCode::OK, under_way.done(answer)),
+        Ok(Told::Answer(answer)) => {
+            let status = if is_modern && answer.result.is_none() { status_of(&answer.text) } else { StatusCode::OK };
+            json_of(status, under_way.done(answer))
+        }
         Ok(Told::Note(text)) => streamed(Page::stream(vec![Message { text, id: None }], Box::new(under_way))),
         Ok(Told::Ended) => streamed(Page::stream(Vec::new(), Box::new(under_way))),
         Err(_) => streamed(Page::stream(Vec::new(), Box::new(under_way))),
+    }
+}
+
+/// The status that 2026 wants with some errors.
+fn status_of(text: &str) -> StatusCode {
+    let error = Members::of(text).and_then(|message| message.object("error"));
+    match error.as_ref().and_then(|error| error.get("code")) {
+        Some("-32601") => StatusCode::NOT_FOUND,
+        Some("-32020" | "-32021" | "-32022") => StatusCode::BAD_REQUEST,
+        _ => StatusCode::OK,
     }
 }
 

@@ -46,6 +46,8 @@ pub struct House {
     numbers: AtomicU64,
     /// Who named its roots last, of the sessions.
     pub(super) rooted: AtomicU64,
+    /// Rings when callers want to hear of other resources.
+    pub(super) other_wishes: tokio::sync::Notify,
     pub(super) guards: super::guards::Guards,
 }
 
@@ -95,6 +97,7 @@ impl House {
             // Callers have even numbers when they are of 2026, so that sessions can be told apart.
             numbers: AtomicU64::new(1),
             rooted: AtomicU64::new(0),
+            other_wishes: tokio::sync::Notify::new(),
             guards,
         })
     }

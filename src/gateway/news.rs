@@ -169,6 +169,16 @@ pub fn asked(house: &Arc<House>, server: &str, envelope: &Envelope, mouths: &[Mo
     if method == "ping" {
         return peer.tell(json::object([("jsonrpc", "\"2.0\""), ("id", id), ("result", "{}")]));
     }
+    // Callers of 2026 are not asked in this way by a server that speaks their era.
+    let older: Vec<Mouth>;
+    let mouths = match peer.speaks(Era::Modern) {
+        false => mouths,
+        true => {
+            let is_older = |mouth: &&Mouth| house.session_by_number(mouth.caller).is_some();
+            older = mouths.iter().filter(is_older).cloned().collect();
+            &older
+        }
+    };
     if let Some(mouth) = one_of(house, mouths) {
         let Some(session) = house.session_by_number(mouth.caller) else {
             // A caller of 2026: its task makes a result of the question.
@@ -231,13 +241,12 @@ pub fn set_level(house: &Arc<House>, level: &str) {
     let level = least.unwrap_or_else(|| level.to_owned());
     for (server, stock) in house.stocks().iter() {
         if stock.can("logging")
-            && !stock.is_modern
-            && let Some(peer) = peer_of(house, server)
+            && let Some(peer) = peer_of(house, server).filter(|peer| peer.speaks(Era::Legacy))
         {
             let params = json::object([("level", level.as_str())]);
             tokio::spawn(async move {
                 // A server that refuses it says less or more than it was asked to; what it says is sorted anyway.
-                let _ = peer.request("logging/setLevel", Some(&params), PATIENCE).await;
+                let _ = peer.request_older("logging/setLevel", &params, PATIENCE).await;
             });
         }
     }
@@ -246,7 +255,7 @@ pub fn set_level(house: &Arc<House>, level: &str) {
 /// A client says something to every server that it sees.
 pub fn pass_down(house: &Arc<House>, view: &View, text: &str) {
     for server in &view.servers {
-        if let Some(peer) = peer_of(house, server).filter(|peer| peer.era() == Era::Legacy) {
+        if let Some(peer) = peer_of(house, server).filter(|peer| peer.speaks(Era::Legacy)) {
             peer.tell(text.to_owned());
         }
     }
@@ -263,7 +272,8 @@ pub async fn subscribe(house: &Arc<House>, view: &View, uri: &str, wants: bool) 
     };
     let Some(server) = servers.first() else { return Err("no server has resources".to_owned()) };
     let is_first = wanted(house, server).iter().any(|known| known == uri);
-    let Some(peer) = peer_of(house, server).filter(|peer| peer.era() == Era::Legacy) else {
+    let Some(peer) = peer_of(house, server).filter(|peer| peer.speaks(Era::Legacy)) else {
+        house.other_wishes.notify_waiters();
         // A server of 2026 is listened to by another task; one that is down is told when it comes.
         return Ok(());
     };
@@ -273,7 +283,7 @@ pub async fn subscribe(house: &Arc<House>, view: &View, uri: &str, wants: bool) 
     }
     let method = if wants { "resources/subscribe" } else { "resources/unsubscribe" };
     let params = json::object([("uri", json::quote(uri))]);
-    peer.request(method, Some(&params), PATIENCE).await.map(drop)
+    peer.request_older(method, &params, PATIENCE).await.map(drop)
 }
 
 /// The resources of a server that somebody wants to hear of.
@@ -304,20 +314,20 @@ pub fn wanted(house: &Arc<House>, server: &str) -> Vec<String> {
 
 /// Says to a server of 2025 that has just come what callers want of it.
 pub async fn resubscribe(house: &Arc<House>, server: &str, peer: &Arc<Peer>) {
-    if peer.era() == Era::Modern {
+    if !peer.speaks(Era::Legacy) {
         return;
     }
     for uri in wanted(house, server) {
         let params = json::object([("uri", json::quote(&uri))]);
         // One that is gone by now tells nothing, as one that never changes.
-        let _ = peer.request("resources/subscribe", Some(&params), PATIENCE).await;
+        let _ = peer.request_older("resources/subscribe", &params, PATIENCE).await;
     }
     let levels = house.sessions().into_iter().filter_map(|session| session.level());
     if let Some(level) = levels.min_by_key(|level| json::text(level).map_or(1, |level| rank(&level)))
         && house.stock(server).is_some_and(|stock| stock.can("logging"))
     {
         let params = json::object([("level", level.as_str())]);
-        let _ = peer.request("logging/setLevel", Some(&params), PATIENCE).await;
+        let _ = peer.request_older("logging/setLevel", &params, PATIENCE).await;
     }
 }
 

@@ -10,13 +10,16 @@ use super::stock::{List, Stock};
 use super::view::View;
 use crate::bridge::json::{self, Members};
 use crate::system::ticks;
-use crate::upstream::{Era, Heard, Peer};
+use crate::upstream::{Era, Heard, Peer, Told};
 
 /// How long the first list ever waits for servers that start; only clients of this machine wait.
 const FIRST: Duration = Duration::from_secs(5);
 
 /// How often is looked.
 const GLANCE: Duration = Duration::from_millis(20);
+
+/// How long after a server has ended a subscription it is asked again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Waits for servers that were never listed while they start, where the caller would otherwise see an empty
 /// list and perhaps never ask again. Whether it waited.
@@ -45,7 +48,7 @@ pub fn came(house: &Arc<House>, name: &str, peer: Arc<Peer>) {
     tokio::spawn(async move {
         relist(&house, &name, &peer).await;
         news::resubscribe(&house, &name, &peer).await;
-        if peer.era() == Era::Modern {
+        if !peer.speaks(Era::Legacy) {
             listen(Arc::downgrade(&house), name, peer).await;
         }
     });
@@ -103,20 +106,23 @@ async fn listen(house: Weak<House>, name: String, peer: Arc<Peer>) {
         let Ok((number, mut ear)) = asked else { return };
         // Until the server ends it, or callers want to hear of other resources.
         loop {
-            let told = tokio::time::timeout(Duration::from_millis(500), ear.next()).await;
+            let Some(strong) = house.upgrade() else { return };
+            let told = tokio::select! {
+                told = ear.next() => Some(told),
+                () = strong.other_wishes.notified() => None,
+            };
             match told {
-                Ok(crate::upstream::Told::Note(_)) => {}
-                Ok(_) => {
-                    tokio::time::sleep(Duration::from_secs(1)).await;
+                Some(Told::Note(_)) => {}
+                Some(_) => {
+                    drop(strong);
+                    tokio::time::sleep(AGAIN).await;
                     break;
                 }
-                Err(_) => {
-                    let Some(strong) = house.upgrade() else { return };
-                    if news::wanted(&strong, &name) != resources {
-                        peer.cancel(number, "other subscriptions");
-                        break;
-                    }
+                None if news::wanted(&strong, &name) != resources => {
+                    peer.cancel(number, "other subscriptions");
+                    break;
                 }
+                None => {}
             }
         }
     }

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::ear::{self, Answer, Ear, Mouth, Told};
 use super::envelope::{Envelope, Kind, with};
-use super::open::{Opening, Out};
+use super::open::{Opening, Openings, Out};
 use crate::bridge::json;
 use crate::bridge::message::{self, UNREACHABLE};
 use crate::system::ticks;
@@ -62,7 +62,7 @@ pub struct Peer {
     pub(super) name: String,
     pub(super) out: Out,
     pub(super) hear: Hear,
-    pub(super) opening: OnceLock<Opening>,
+    pub(super) openings: OnceLock<Openings>,
     table: Mutex<Table>,
     gone: watch::Sender<Option<String>>,
 }
@@ -86,18 +86,28 @@ impl Peer {
     pub(super) fn new(name: &str, out: Out, hear: Hear) -> Arc<Self> {
         let table = Mutex::new(Table { used: ticks(), ..Table::default() });
         let (gone, _) = watch::channel(None);
-        Arc::new(Self { name: name.to_owned(), out, hear, opening: OnceLock::new(), table, gone })
+        Arc::new(Self { name: name.to_owned(), out, hear, openings: OnceLock::new(), table, gone })
     }
 
-    /// Its era.
+    /// Its era; the newer one of two.
     pub fn era(&self) -> Era {
-        self.opening.get().map_or(Era::Legacy, |opening| opening.era)
+        if self.speaks(Era::Modern) { Era::Modern } else { Era::Legacy }
+    }
+
+    /// Whether it speaks this era.
+    pub fn speaks(&self, era: Era) -> bool {
+        self.openings.get().is_some_and(|openings| match era {
+            Era::Modern => openings.modern.is_some(),
+            Era::Legacy => openings.legacy.is_some(),
+        })
     }
 
     /// What it said of itself.
     pub fn opening(&self) -> &Opening {
         static NOTHING: OnceLock<Opening> = OnceLock::new();
-        self.opening.get().unwrap_or_else(|| NOTHING.get_or_init(Opening::default))
+        let openings = self.openings.get();
+        let said = openings.and_then(|openings| openings.modern.as_ref().or(openings.legacy.as_ref()));
+        said.unwrap_or_else(|| NOTHING.get_or_init(Opening::default))
     }
 
     /// Its name and version as it says them, such as `everything 1.0.0`.
@@ -156,6 +166,14 @@ impl Peer {
         let _ = self.out.send(text);
     }
 
+    /// Asks something of our own that only the older era has. Returns the result.
+    ///
+    /// # Errors
+    /// Why there is none, in a sentence.
+    pub async fn request_older(&self, method: &str, params: &str, patience: Duration) -> Result<String, String> {
+        self.ask_own(&message::request(&message::Id::of("mcpkeel"), method, Some(params)), method, patience).await
+    }
+
     /// Asks something of our own. Returns the result.
     ///
     /// # Errors
@@ -166,7 +184,12 @@ impl Peer {
         params: Option<&str>,
         patience: Duration,
     ) -> Result<String, String> {
-        let answer = self.question(method, params, patience).await.map_err(|why| match why {
+        let text = self.dressed(&message::request(&message::Id::of("mcpkeel"), method, params));
+        self.ask_own(&text, method, patience).await
+    }
+
+    async fn ask_own(&self, text: &str, method: &str, patience: Duration) -> Result<String, String> {
+        let answer = self.question_with(text, patience).await.map_err(|why| match why {
             Unanswered::Silent => format!("`{}` did not answer {method} in time", self.name),
             Unanswered::Gone(why) => why,
         })?;
@@ -197,10 +220,13 @@ impl Peer {
         params: Option<&str>,
         patience: Duration,
     ) -> Result<Answer, Unanswered> {
-        let own = message::Id::of("mcpkeel");
-        let text = self.dressed(&message::request(&own, method, params));
-        let id = own_id(&text);
-        let question = Question { text: &text, id, token: None, edits: Vec::new(), caller: 0 };
+        let text = self.dressed(&message::request(&message::Id::of("mcpkeel"), method, params));
+        self.question_with(&text, patience).await
+    }
+
+    async fn question_with(&self, text: &str, patience: Duration) -> Result<Answer, Unanswered> {
+        let question =
+            Question { text, id: own_id(text), token: None, edits: Vec::new(), caller: 0 };
         let (number, mut ear) = self.ask(question).map_err(|Gone(why)| Unanswered::Gone(why))?;
         let answer = async {
             loop {
@@ -222,9 +248,9 @@ impl Peer {
 
     /// With what a server of 2026 wants in every request.
     fn dressed(&self, text: &str) -> String {
-        match self.opening.get().map(|opening| opening.era) {
-            Some(Era::Modern) => super::open::with_meta(text),
-            _ => text.to_owned(),
+        match self.era() {
+            Era::Modern => super::open::with_meta(text),
+            Era::Legacy => text.to_owned(),
         }
     }
 
