@@ -19,8 +19,8 @@ export class Gateway {
     // A token that was made elsewhere, for state that is there already.
     gateway.token = process.env.MCPKEEL_TOKEN
       ?? JSON.parse(gateway.mcpkeel('token', 'create', 'conformance', '--format', 'json')).token;
-    const up = start([process.env.MCPKEEL_BIN, 'up', '-q', '-f', 'mcp.yaml'], gateway.env, { cwd: gateway.home });
-    up.stdout.resume();
+    gateway.up = start([process.env.MCPKEEL_BIN, 'up', '-q', '-f', 'mcp.yaml'], gateway.env, { cwd: gateway.home });
+    gateway.up.stdout.resume();
     await Promise.all(Object.keys(servers).map((server) => gateway.answers(server, known)));
     return gateway;
   }
@@ -36,6 +36,12 @@ export class Gateway {
       XDG_STATE_HOME: below('.local/state'),
       XDG_RUNTIME_DIR: below('run'),
     };
+  }
+
+  stop() {
+    const ended = new Promise((done) => this.up.on('exit', done));
+    this.up.kill('SIGTERM');
+    return ended;
   }
 
   mcpkeel(...args) {

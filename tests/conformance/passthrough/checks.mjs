@@ -12,9 +12,11 @@ export const CHECKS = {
     same(lists.tools.length, probe.TOOLS.length, 'number of tools');
   },
   'resources, templates, prompts': async ({ peer, lists, names }) => {
-    holds({ ...lists.resources[0], uri: probe.WATCHED, name: 'watched' }, probe.RESOURCES[0]);
+    const [resource] = lists.resources.filter(({ name }) => name.endsWith('watched'));
+    holds({ ...resource, uri: probe.WATCHED, name: 'watched' }, probe.RESOURCES[0]);
     holds({ ...lists.templates[0], uriTemplate: 'probe://item/{id}', name: 'item' }, probe.TEMPLATES[0]);
-    holds({ ...lists.prompts[0], name: 'greeting' }, probe.PROMPTS[0]);
+    const [prompt] = lists.prompts.filter(({ name }) => name.endsWith('greeting'));
+    holds({ ...prompt, name: 'greeting' }, probe.PROMPTS[0]);
     const { result } = await peer.ask('resources/read', { uri: names.watched });
     holds(result.contents, [{ ...probe.CONTENTS[0], uri: result.contents[0].uri }]);
     const greeting = await peer.ask('prompts/get', { name: names.prompt, arguments: { who: 'Ada' } });
@@ -88,11 +90,17 @@ export const CHECKS = {
     await peer.watches(names.watched);
     const kinds = ['tools', 'prompts', 'resources'];
     const method = (kind) => `notifications/${kind}/list_changed`;
-    const before = kinds.map((kind) => peer.notified(method(kind)).length);
-    await peer.call(names.tool('change'));
-    for (const [i, kind] of kinds.entries()) {
-      const heard = await peer.hears(method(kind), before[i] + 1);
-      if (heard.length <= before[i]) throw new Error(`nothing about ${kind}`);
+    const heard = (kind) => peer.notified(method(kind)).length;
+    const listed = async () => JSON.stringify(await peer.ask('tools/list', {})).includes('spare');
+    // Once without the spare ones, once with them again, so that the next client finds them.
+    for (const there of [false, true]) {
+      const before = Object.fromEntries(kinds.map((kind) => [kind, heard(kind)]));
+      await peer.call(names.tool('change'));
+      for (const kind of kinds) {
+        await peer.hears(method(kind), before[kind] + 1);
+        if (heard(kind) <= before[kind]) throw new Error(`nothing about ${kind}`);
+      }
+      same(await listed(), there, 'whether the spare tool is listed');
     }
     await peer.stopsWatching(names.watched);
   },

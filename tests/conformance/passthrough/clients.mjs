@@ -83,9 +83,9 @@ export class Legacy extends Peer {
     return this.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } }));
   }
 
-  static async stdio([command, ...args], env) {
+  static async stdio([command, ...args], env, cwd) {
     const { StdioClientTransport } = await sdk1('client/stdio.js');
-    return this.connect(new StdioClientTransport({ command, args, env: { ...process.env, ...env }, stderr: 'ignore' }));
+    return this.connect(new StdioClientTransport({ command, args, env: { ...process.env, ...env }, cwd, stderr: 'ignore' }));
   }
 
   request(method, params, options) {
@@ -124,9 +124,9 @@ export class Modern extends Peer {
     return this.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } }));
   }
 
-  static async stdio([command, ...args], env) {
+  static async stdio([command, ...args], env, cwd) {
     const { StdioClientTransport } = await clientSdk('stdio.mjs');
-    return this.connect(new StdioClientTransport({ command, args, env: { ...process.env, ...env }, stderr: 'ignore' }));
+    return this.connect(new StdioClientTransport({ command, args, env: { ...process.env, ...env }, cwd, stderr: 'ignore' }));
   }
 
   request(method, params, options) {

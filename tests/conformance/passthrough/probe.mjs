@@ -41,17 +41,27 @@ export const FULL_RESULT = {
 };
 export const ERROR = { code: -31999, message: 'an error of the probe', data: { why: ['because'], at: 3 } };
 
+// Taken out of every list and put back by the tool `change`.
+let spare = true;
+const lists = (list) => list.filter(({ name }) => spare || name !== 'spare');
+
+export const tools = () => lists(TOOLS);
+export const resources = () => lists(RESOURCES);
+export const prompts = () => lists(PROMPTS);
+
 export const TOOLS = [
   FULL_TOOL,
-  ...['large', 'refused', 'fails', 'progress', 'slow', 'cancelled', 'sample', 'elicit', 'roots', 'log', 'touch', 'change', 'echo']
+  ...['large', 'refused', 'fails', 'progress', 'slow', 'cancelled', 'sample', 'elicit', 'roots', 'log', 'touch', 'change', 'echo', 'spare']
     .map((name) => ({ name, description: `The ${name} check.`, inputSchema: { ...nothing, additionalProperties: true } })),
 ];
 export const RESOURCES = [
   { uri: WATCHED, name: 'watched', title: 'Watched', description: 'May change', mimeType: 'text/plain', annotations: { priority: 1 } },
+  { uri: 'probe://spare', name: 'spare' },
 ];
 export const TEMPLATES = [{ uriTemplate: 'probe://item/{id}', name: 'item', description: 'One of many', mimeType: 'text/plain' }];
 export const PROMPTS = [
   { name: 'greeting', title: 'Greeting', description: 'Greets', arguments: [{ name: 'who', description: 'Whom', required: true }] },
+  { name: 'spare' },
 ];
 export const CONTENTS = [{ uri: WATCHED, mimeType: 'text/plain', text: 'as it is', _meta: { 'example.org/read': true } }];
 
@@ -106,13 +116,17 @@ const RUN = {
   roots: async (_, ctx) => text(await ctx.ask(...QUESTIONS.roots)),
   log: async (_, ctx) => {
     await ctx.log({ level: 'warning', logger: 'probe', data: { said: 'something', n: 1 } });
+    // Over HTTP the two may go different ways; a log that the answer overtakes belongs to no call any more.
+    await new Promise((done) => setTimeout(done, 100));
     return text('logged');
   },
   touch: async (_, ctx) => {
     await ctx.say.updated(WATCHED);
     return text('touched');
   },
+  spare: () => text('still here'),
   change: async (_, ctx) => {
+    spare = !spare;
     await ctx.say.tools();
     await ctx.say.prompts();
     await ctx.say.resources();

@@ -24,10 +24,10 @@ function make() {
     { name: 'probe-2026', version: '1.2.3' },
     { capabilities: probe.CAPABILITIES, instructions: probe.INSTRUCTIONS },
   );
-  server.setRequestHandler('tools/list', () => ({ tools: probe.TOOLS }));
-  server.setRequestHandler('resources/list', () => ({ resources: probe.RESOURCES }));
+  server.setRequestHandler('tools/list', () => ({ tools: probe.tools() }));
+  server.setRequestHandler('resources/list', () => ({ resources: probe.resources() }));
   server.setRequestHandler('resources/templates/list', () => ({ resourceTemplates: probe.TEMPLATES }));
-  server.setRequestHandler('prompts/list', () => ({ prompts: probe.PROMPTS }));
+  server.setRequestHandler('prompts/list', () => ({ prompts: probe.prompts() }));
   server.setRequestHandler('resources/read', () => ({ contents: probe.CONTENTS }));
   server.setRequestHandler('prompts/get', ({ params }) => probe.prompt(params.arguments));
   server.setRequestHandler('completion/complete', ({ params }) => probe.complete(params.argument));
