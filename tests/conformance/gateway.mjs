@@ -18,7 +18,7 @@ export class Gateway {
     writeFileSync(join(gateway.home, 'mcp.yaml'), JSON.stringify(manifest, null, 2));
     // A token that was made elsewhere, for state that is there already.
     gateway.token = process.env.MCPKEEL_TOKEN
-      ?? JSON.parse(gateway.mcpkeel('token', 'create', 'conformance', '--format', 'json')).token;
+      ?? gateway.mcpkeel('token', 'create', 'conformance').trim();
     gateway.up = start([process.env.MCPKEEL_BIN, 'up', '-q', '-f', 'mcp.yaml'], gateway.env, { cwd: gateway.home });
     gateway.up.stdout.resume();
     await Promise.all(Object.keys(servers).map((server) => gateway.answers(server, known)));
