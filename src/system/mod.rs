@@ -8,6 +8,7 @@
 
 mod children;
 mod memory;
+mod nursery;
 mod pipe;
 mod programs;
 mod read_only;
@@ -27,6 +28,7 @@ use std::time::SystemTime;
 
 pub use children::{Ending, end_group, keep_close};
 pub use memory::{Fault, Loss, Memory, Writer};
+pub use nursery::{Exit, Grip, Input, Nursery, Output, Spawned, become_nursery};
 pub use pipe::Pipe;
 pub use programs::{Keyring, KeyringError, Program, Programs, Ran};
 pub use read_only::{Looked, ReadOnly};
