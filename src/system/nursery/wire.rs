@@ -242,7 +242,8 @@ mod tests {
 
     #[test]
     fn a_frame_is_taken_once_it_is_whole() {
-        let both = [Request::End(1, Ending::Asked).frame(), Request::End(2, Ending::Asked).frame()].concat();
+        let frames = [Request::End(1, Ending::Asked).frame(), Request::End(2, Ending::Asked).frame()];
+        let both: Vec<u8> = frames.iter().flat_map(|frame| frame.iter().copied()).collect();
         let mut received = Zeroizing::new(Vec::new());
         let mut heard = Vec::new();
         for byte in both {
