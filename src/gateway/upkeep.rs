@@ -4,9 +4,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::exchange::Visit;
-use super::server_of;
 use super::house::House;
 use super::news;
+use super::server_of;
 use super::stock::{List, Stock};
 use super::view::View;
 use crate::bridge::json::{self, Members};

@@ -38,7 +38,6 @@ impl Rules {
     pub fn lazy(self) -> Self {
         self
     }
-
 }
 pub struct Server {
     name: String,
