@@ -1,5 +1,7 @@
 //! The `mcpkeel` program. See the library for everything it does.
 
-fn main() -> std::process::ExitCode {
-    mcpkeel::cli::main()
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mcpkeel::system::become_nursery().unwrap_or_else(mcpkeel::cli::main)
 }

@@ -23,6 +23,8 @@ mod service;
 #[cfg(unix)]
 mod source;
 mod stories;
+#[cfg(unix)]
+mod supervise;
 mod support;
 mod transaction;
 #[cfg(unix)]

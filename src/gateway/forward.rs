@@ -77,6 +77,11 @@ pub async fn request(
         }
     };
     let is_modern = modern.is_some();
+    let peer = match is_modern && peer.wants_twin() {
+        // The first process translates where the second cannot be had.
+        true => reach(house, &super::twin(&target.server)).await.unwrap_or(peer),
+        false => peer,
+    };
     let started = start(house, visit, session, modern, envelope, id_at, &target, &peer);
     let (ear, flight) = match started {
         Ok(started) => started,

@@ -59,6 +59,19 @@ use crate::upstream::Heard;
 /// How often sessions that nobody uses are looked for.
 const SWEEP: Duration = Duration::from_secs(60);
 
+/// What marks the name of a server's second process.
+const TWIN: &str = "@2026-07-28";
+
+/// The name of a server's second process, which speaks 2026's way alone; started when it is needed.
+pub fn twin(server: &str) -> String {
+    format!("{server}{TWIN}")
+}
+
+/// The server that a process belongs to.
+fn server_of(name: &str) -> &str {
+    name.strip_suffix(TWIN).unwrap_or(name)
+}
+
 /// The gateway and the servers behind it.
 #[derive(Clone)]
 pub struct Gateway {
@@ -83,6 +96,7 @@ impl Gateway {
         let changed = Arc::new(move |server: &str, standing: &Standing| {
             if let Some(house) = changes.upgrade()
                 && standing.is_ready()
+                && !server.ends_with(TWIN)
             {
                 let server = house.supervisor().and_then(|supervisor| supervisor.server(server));
                 if let Some((server, peer)) =

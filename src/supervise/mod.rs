@@ -24,6 +24,7 @@ pub struct Spec {
     pub name: String,
     pub pin: String,
     pub rules: Rules,
+    pub ways: crate::upstream::Ways,
     pub launch: Arc<dyn Fn() -> Result<Upstream, String> + Send + Sync>,
 }
 #[derive(Clone, Default)]
@@ -33,6 +34,9 @@ pub struct Rules {
 impl Rules {
     pub fn of(_g: &crate::manifest::model::Supervisor, _o: &crate::manifest::model::Supervisor) -> Self {
         Self::default()
+    }
+    pub fn lazy(self) -> Self {
+        self
     }
 }
 pub struct Server {
@@ -105,6 +109,7 @@ impl Supervisor {
                 if let Ok(peer) = Peer::open(
                     &name,
                     line,
+                    server.spec.ways,
                     Arc::new(move |heard| hear(&hears, heard)),
                     Duration::from_secs(30),
                 )

@@ -9,6 +9,7 @@
 mod apart;
 mod children;
 mod memory;
+mod nursery;
 mod pipe;
 mod programs;
 mod read_only;
@@ -29,6 +30,7 @@ use std::time::SystemTime;
 pub use apart::Apart;
 pub use children::{Ending, end_group, keep_close};
 pub use memory::{Fault, Loss, Memory, Writer};
+pub use nursery::{Exit, Grip, Input, Nursery, Output, Spawned, become_nursery};
 pub use pipe::Pipe;
 pub use programs::{Keyring, KeyringError, Program, Programs, Ran};
 pub use read_only::{Looked, ReadOnly};

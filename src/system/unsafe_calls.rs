@@ -4,12 +4,13 @@
 //! and no call keeps one.
 #![allow(unsafe_code)]
 
-#[cfg(any(target_os = "linux", windows))]
 use std::io;
 use std::sync::Mutex;
 
 #[cfg(target_os = "linux")]
 pub use linux::*;
+#[cfg(unix)]
+pub use unix::*;
 #[cfg(windows)]
 pub use windows::*;
 
@@ -44,6 +45,112 @@ pub fn lead_a_session(command: &mut std::process::Command) {
     /// DETACHED_PROCESS and CREATE_NEW_PROCESS_GROUP.
     const APART: u32 = 0x0000_0008 | 0x0000_0200;
     command.creation_flags(APART);
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::mem::MaybeUninit;
+    use std::os::fd::{AsRawFd, BorrowedFd};
+    use std::os::unix::process::CommandExt as _;
+    use std::process::Command;
+    use std::ptr;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Signals that must not end a process which is there to tidy up after others.
+    const DEAF_TO: [libc::c_int; 6] =
+        [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2];
+
+    extern "C" fn noted(_signal: libc::c_int) {}
+
+    /// Has the end of a child interrupt [`wait_for_socket_or_child`], and nothing else; keeps signals that are meant
+    /// for others away. For a process with one thread. What it starts needs [`hear_every_signal`].
+    pub fn hear_children() -> io::Result<()> {
+        let handler: extern "C" fn(libc::c_int) = noted;
+        // SAFETY: `sigaction` is plain data, for which zeroes are a value; its mask is made empty as asked.
+        let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+        action.sa_sigaction = handler as libc::sighandler_t;
+        // SAFETY: the handler does nothing, so it may run at any moment; pointers live until the calls return.
+        unsafe {
+            check(libc::sigemptyset(&raw mut action.sa_mask))?;
+            check(libc::sigaction(libc::SIGCHLD, &raw const action, ptr::null_mut()))?;
+        }
+        for signal in DEAF_TO {
+            // Whoever started us may ignore it; what we start shall not.
+            // SAFETY: plain integers.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+        let mut kept_away = set(&DEAF_TO)?;
+        // SAFETY: the set was filled above and lives until the calls return.
+        unsafe {
+            check(libc::sigaddset(&raw mut kept_away, libc::SIGCHLD))?;
+            check(libc::sigprocmask(libc::SIG_SETMASK, &raw const kept_away, ptr::null_mut()))
+        }
+    }
+
+    /// Has a program hear every signal, whatever is kept away from us.
+    pub fn hear_every_signal(command: &mut Command) -> io::Result<()> {
+        let none = set(&[])?;
+        // SAFETY: between fork and exec the closure makes one plain system call and allocates nothing; the set moved
+        // into it.
+        unsafe {
+            command.pre_exec(move || {
+                check(libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut()))
+            });
+        }
+        Ok(())
+    }
+
+    /// Waits until a socket can be read, a child has ended, or the time is over. Whether the socket can be read.
+    pub fn wait_for_socket_or_child(socket: BorrowedFd<'_>, limit: Option<Duration>) -> io::Result<bool> {
+        let number = socket.as_raw_fd();
+        if usize::try_from(number).is_ok_and(|number| number >= libc::FD_SETSIZE) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let while_waiting = set(&DEAF_TO)?;
+        let limit = limit.map(|limit| libc::timespec {
+            tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
+            tv_nsec: limit.subsec_nanos().into(),
+        });
+        let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
+        // SAFETY: `fd_set` is plain data, for which zeroes are a value.
+        let mut watched: libc::fd_set = unsafe { MaybeUninit::zeroed().assume_init() };
+        // SAFETY: the number is below FD_SETSIZE, so it has a place in the set; `socket` keeps it open; every
+        // pointer is null or of a value that lives until the calls return.
+        let outcome = unsafe {
+            libc::FD_SET(number, &raw mut watched);
+            libc::pselect(
+                number + 1,
+                &raw mut watched,
+                ptr::null_mut(),
+                ptr::null_mut(),
+                limit,
+                &raw const while_waiting,
+            )
+        };
+        match check(outcome) {
+            Ok(()) => Ok(outcome > 0),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn set(signals: &[libc::c_int]) -> io::Result<libc::sigset_t> {
+        // SAFETY: plain data, for which zeroes are a value.
+        let mut set: libc::sigset_t = unsafe { MaybeUninit::zeroed().assume_init() };
+        // SAFETY: the pointer is of a value that lives until the call returns.
+        check(unsafe { libc::sigemptyset(&raw mut set) })?;
+        for signal in signals {
+            // SAFETY: as above.
+            check(unsafe { libc::sigaddset(&raw mut set, *signal) })?;
+        }
+        Ok(set)
+    }
+
+    fn check(result: i32) -> io::Result<()> {
+        if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
 }
 
 #[cfg(target_os = "linux")]
