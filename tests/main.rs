@@ -11,6 +11,8 @@ mod document;
 mod examples;
 mod external;
 mod floors;
+#[cfg(unix)]
+mod gateway_faults;
 mod golden;
 mod manifest;
 mod notice;

@@ -150,7 +150,7 @@ impl Listening {
 }
 
 /// Below the ports that the system hands out by itself, so that no other test is given it meanwhile.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = std::process::id() % 10_000;
     let ports = (0..1000).map(|_| {
