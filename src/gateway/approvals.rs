@@ -136,7 +136,7 @@ impl Desk {
     /// # Errors
     /// When the database cannot be used: then the call may not be made.
     pub async fn wait(&self, id: &str, patience: Duration) -> Result<Answer, FileError> {
-        let end = self.system.ticks() + patience;
+        let end = self.system.ticks().saturating_add(patience);
         loop {
             let answered = self.answered.notified();
             tokio::pin!(answered);
