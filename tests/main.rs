@@ -12,6 +12,7 @@ mod examples;
 mod external;
 mod floors;
 mod golden;
+mod guard;
 mod manifest;
 mod notice;
 mod probes;
