@@ -4,6 +4,7 @@ pub mod adopt;
 pub mod apply;
 pub mod approve;
 pub mod backup;
+pub mod call;
 pub mod client;
 pub mod connect;
 pub mod completions;
@@ -64,6 +65,7 @@ pub fn run(session: &mut Session<'_>, command: Command) -> Result<u8, Failure> {
         Command::Explain(args) => explain::run(session, &args),
         Command::Doctor(args) => doctor::run(session, &args),
         Command::Exec(args) => exec::run(session, &args),
+        Command::Call(args) => call::run(session, &args),
         Command::Connect(args) => connect::run(session, &args),
         Command::Completions(args) => completions::run(session, &args),
         Command::Man(args) => man::run(session, &args),
