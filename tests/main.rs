@@ -11,6 +11,7 @@ mod document;
 mod examples;
 mod external;
 mod floors;
+mod front;
 mod golden;
 mod guard;
 mod manifest;

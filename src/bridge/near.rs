@@ -12,7 +12,6 @@ use tokio::time::{sleep, timeout};
 
 use super::link::{Place, Trouble};
 use super::remote;
-use crate::base::Secret;
 
 /// How long a request waits for a server that is away.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,7 +25,7 @@ pub struct Near {
     /// The path of its endpoint there, such as `/mcp`.
     pub path: String,
     /// Headers of every request.
-    pub headers: Vec<(String, Secret<String>)>,
+    pub headers: Vec<(String, String)>,
     /// Where the socket, or the pipe, is now.
     pub find: Arc<dyn Fn() -> PathBuf + Send + Sync>,
     /// Starts it if nobody is there and that is allowed. It may take its time; it is there when this comes
