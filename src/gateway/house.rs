@@ -46,6 +46,8 @@ pub struct House {
     numbers: AtomicU64,
     /// Who named its roots last, of the sessions.
     pub(super) rooted: AtomicU64,
+    /// Tools of servers that are seen first, to be taken into the lock.
+    pub(super) firsts: Mutex<HashMap<String, Vec<crate::guard::Examined>>>,
     /// Rings when callers want to hear of other resources.
     pub(super) other_wishes: tokio::sync::Notify,
     pub(super) guards: Arc<super::guards::Guards>,
@@ -97,6 +99,7 @@ impl House {
             // Callers have even numbers when they are of 2026, so that sessions can be told apart.
             numbers: AtomicU64::new(1),
             rooted: AtomicU64::new(0),
+            firsts: Mutex::default(),
             other_wishes: tokio::sync::Notify::new(),
             guards: Arc::new(guards),
         })
