@@ -12,6 +12,8 @@ mod examples;
 mod external;
 mod floors;
 mod front;
+#[cfg(unix)]
+mod gateway;
 mod golden;
 mod guard;
 mod manifest;

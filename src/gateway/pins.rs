@@ -42,12 +42,10 @@ pub fn examine(house: &Arc<House>, server: &str, stock: &Stock) {
 }
 
 /// The lock may have changed: every server is looked at again.
-pub fn reload(house: &Arc<House>) -> bool {
-    let before = house.held();
+pub fn reload(house: &Arc<House>) {
     for (server, stock) in house.stocks().iter() {
         examine(house, server, stock);
     }
-    house.held() != before
 }
 
 fn look(house: &House, server: &str, definitions: &[&str], lock: &Lock) -> Vec<Examined> {
