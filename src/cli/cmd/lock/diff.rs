@@ -76,6 +76,7 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
                 0 if survey.servers.is_empty() => {
                     session.out.say("No tools were seen yet: `mcpkeel up` starts the servers.");
                 }
+                0 if !found.is_empty() => session.out.say("No tool is held."),
                 0 => session.out.say(format!("Every tool is as {path} has it.")),
                 held => session.out.say(next_step(held, wrong)),
             }
@@ -130,6 +131,9 @@ fn print(out: &mut Out, format: Format, difference: &Difference<'_>) {
     let is_markdown = format == Format::Markdown;
     let title = if is_markdown { format!("### {title}\n") } else { out.look(Look::Bold, &title) };
     out.data(title);
+    if one.state == State::First && !out.verbose {
+        return;
+    }
     for reason in &one.reasons {
         let line = format!("! {reason}");
         out.data(if is_markdown { format!("- **{reason}**") } else { out.look(Look::Red, &line) });
