@@ -4,6 +4,8 @@
 mod bridge;
 mod canary;
 mod ci;
+#[cfg(unix)]
+mod conformance;
 mod crash;
 mod document;
 mod examples;

@@ -20,6 +20,7 @@ const PREFIXES: &[&str] = &[
     "ghs_",
     "ghr_",
     "github_pat_",
+    "mck_",
     "glpat-",
     "sk-",
     "sk_live_",

@@ -31,6 +31,7 @@ const KINDS: &[(&str, usize, Rest, &str)] = &[
     ("ghs_", 16, Rest::Alnum, "GitHub token"),
     ("ghr_", 16, Rest::Alnum, "GitHub token"),
     ("github_pat_", 20, Rest::Word, "GitHub token"),
+    ("mck_", 64, Rest::Hex, "mcpkeel token"),
     ("glpat-", 16, Rest::Dotted, "GitLab token"),
     ("gldt-", 16, Rest::Word, "GitLab token"),
     ("sk-ant-", 16, Rest::Word, "Anthropic key"),

@@ -34,6 +34,8 @@ const LINGER: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_secs(1);
 /// The longest wait before connecting again.
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
+/// The longest wait before connecting again to a server on this machine.
+const NEAR_RETRY: Duration = Duration::from_secs(2);
 /// How often a stream is resumed without anything new.
 const RESUMES: u32 = 5;
 /// How many requests may be under way.
@@ -333,6 +335,14 @@ impl Http {
                 return Ok(());
             }
             if message.method() == Some("subscriptions/listen") {
+                if self.server.is_near() {
+                    // It went away, and the client need not know: it listens again where it is back.
+                    resume.tries += 1;
+                    sleep(resume.wait().min(NEAR_RETRY)).await;
+                    let Reply::Accepted(response) = self.post(message).await? else { return Ok(()) };
+                    events = Events::of(response);
+                    continue;
+                }
                 // What stdio has for a stream that ends.
                 let params = json::object([("requestId", id.as_json())]);
                 self.outbox
@@ -568,7 +578,9 @@ impl Http {
                 Ok(Reply::Refused(refusal)) if refusal.status.is_client_error() => return,
                 Ok(Reply::Refused(_)) | Err(_) => resume.tries += 1,
             }
-            sleep(resume.wait()).await;
+            let wait = if self.server.is_near() { resume.wait().min(NEAR_RETRY) } else { resume.wait() };
+            // Who has a session again has a stream again.
+            let _ = timeout(wait, renewed.changed()).await;
         }
     }
 }

@@ -131,12 +131,26 @@ pub struct Trouble {
 
 /// A server's name and as much of its address as may be shown: no user, no path, no query.
 #[derive(Clone)]
-pub struct Place(String);
+pub struct Place {
+    name: String,
+    is_near: bool,
+}
 
 impl Place {
     /// Of a server at an address.
     pub fn new(name: &str, url: &Url) -> Self {
-        Self(format!("`{name}` at {}/…", url.origin().ascii_serialization()))
+        let name = format!("`{name}` at {}/…", url.origin().ascii_serialization());
+        Self { name, is_near: false }
+    }
+
+    /// Of a server at a socket of this machine.
+    pub fn near(name: &str) -> Self {
+        Self { name: name.to_owned(), is_near: true }
+    }
+
+    /// Whether it is at a socket of this machine.
+    pub fn is_near(&self) -> bool {
+        self.is_near
     }
 
     /// Trouble with it.
@@ -146,8 +160,11 @@ impl Place {
 
     /// Trouble with reaching it.
     pub fn unreachable(&self, error: reqwest::Error) -> Trouble {
-        let is_slow = error.is_timeout();
+        let (is_slow, is_lost) = (error.is_timeout(), self.is_near && !error.is_connect());
         let why = super::remote::innermost(error);
+        if is_lost {
+            return self.trouble(None, "went away before it answered; what was asked may be done or not");
+        }
         let what = if is_slow { "did not answer in time" } else { "could not be reached" };
         self.trouble(None, &if why.is_empty() { what.to_owned() } else { format!("{what}: {why}") })
     }
@@ -155,7 +172,7 @@ impl Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.name)
     }
 }
 

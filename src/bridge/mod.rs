@@ -12,18 +12,20 @@
 //!
 //! Start reading at [`run`], then `middle.rs`; `http.rs` is the transport that most servers need.
 
-mod child;
+pub(crate) mod child;
 pub(crate) mod eras;
 mod http;
 pub(crate) mod json;
+mod launch;
 pub(crate) mod lines;
 pub(crate) mod link;
 pub(crate) mod message;
 pub(crate) mod middle;
 pub(crate) mod mirror;
+mod near;
 mod old_sse;
 mod remote;
-mod sieve;
+pub(crate) mod sieve;
 mod sse;
 
 use std::io;
@@ -44,7 +46,9 @@ use crate::base::Secret;
 use crate::clients::Filter;
 use crate::system::Program;
 
+pub use self::launch::upstream;
 pub use self::link::Note;
+pub use self::near::Near;
 pub use self::remote::{http_client, innermost, is_this_machine};
 
 /// How long a server may be silent when asked for its era, before it is taken for an old one. A server that is
@@ -67,6 +71,8 @@ pub enum Upstream {
     Stdio(Program),
     /// Streamable HTTP.
     Http(Remote),
+    /// Streamable HTTP at a socket of this machine.
+    Near(Near),
     /// HTTP with server-sent events, the transport of 2024.
     Sse(Remote),
 }
@@ -164,6 +170,10 @@ pub(crate) fn start(upstream: Upstream, name: &str, link: Link) -> io::Result<Jo
         }
         Upstream::Http(remote) => {
             let server = remote::Server::new(&name, &remote)?;
+            tokio::spawn(async move { http::run(&name, server, link).await })
+        }
+        Upstream::Near(near) => {
+            let server = remote::Server::near(&name, near)?;
             tokio::spawn(async move { http::run(&name, server, link).await })
         }
         Upstream::Sse(remote) => {

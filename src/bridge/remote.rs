@@ -1,15 +1,18 @@
 //! A server at an address, made ready: the client, its headers, and how a refusal reads.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Client, ClientBuilder, Method, Response, StatusCode, Url};
 
 use super::Remote;
 use super::lines::LONGEST;
 use super::link::{Place, Trouble};
+use super::near::{Near, Urge, Way};
+use crate::base::Secret;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(15);
@@ -23,11 +26,18 @@ const REFUSAL: usize = 1 << 20;
 /// A server that can be asked.
 #[derive(Clone)]
 pub struct Server {
-    client: Client,
+    line: Line,
     url: Url,
     headers: HeaderMap,
     /// How it is called in messages.
     pub place: Place,
+}
+
+/// How it is reached.
+#[derive(Clone)]
+enum Line {
+    Far(Client),
+    Near(Arc<Way>),
 }
 
 /// What came back.
@@ -62,19 +72,7 @@ impl Server {
                 url.scheme()
             )));
         }
-        let mut headers = HeaderMap::new();
-        for (header, value) in &remote.headers {
-            let key = HeaderName::try_from(header.as_str())
-                .map_err(|_| wrong(format!("`{header}` of `{name}` cannot be the name of a header")))?;
-            // A secret that was kept in a file often ends with a line feed.
-            let mut value = HeaderValue::try_from(value.expose().trim()).map_err(|_| {
-                wrong(format!(
-                    "the header {header} of `{name}` has a value that cannot be sent: a line break?"
-                ))
-            })?;
-            value.set_sensitive(true);
-            headers.append(key, value);
-        }
+        let headers = headers(name, &remote.headers)?;
         let client = http_client(&url)
             .tcp_nodelay(true)
             .connect_timeout(CONNECT)
@@ -83,7 +81,28 @@ impl Server {
             .http2_keep_alive_interval(ALIVE)
             .build()
             .map_err(|error| io::Error::other(error.without_url()))?;
-        Ok(Self { client, place: Place::new(name, &url), url, headers })
+        Ok(Self { line: Line::Far(client), place: Place::new(name, &url), url, headers })
+    }
+
+    /// At a socket of this machine.
+    ///
+    /// # Errors
+    /// As [`Server::new`].
+    pub fn near(name: &str, near: Near) -> io::Result<Self> {
+        let wrong = |_| io::Error::new(io::ErrorKind::InvalidInput, "this is no path of an endpoint");
+        let url = Url::parse(&format!("http://localhost{}", near.path)).map_err(wrong)?;
+        let headers = headers(name, &near.headers)?;
+        Ok(Self {
+            line: Line::Near(Arc::new(Way::new(near, url.clone()))),
+            place: Place::near(name),
+            url,
+            headers,
+        })
+    }
+
+    /// Whether it is at a socket of this machine, where what was lost can be had again.
+    pub fn is_near(&self) -> bool {
+        self.place.is_near()
     }
 
     /// Its address. Not to be shown.
@@ -96,31 +115,44 @@ impl Server {
         let mut headers = extra;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-        self.send(self.request(Method::POST, url, headers).body(text.to_owned())).await
+        self.send(Method::POST, url, headers, Some(text), Urge::Wanted).await
     }
 
     /// Opens a stream of events.
     pub async fn listen(&self, extra: HeaderMap) -> Result<Reply, Trouble> {
         let mut headers = extra;
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        self.send(self.request(Method::GET, &self.url, headers)).await
+        self.send(Method::GET, &self.url, headers, None, Urge::Idle).await
     }
 
     /// Ends a session.
     pub async fn delete(&self, extra: HeaderMap) -> Result<Reply, Trouble> {
-        self.send(self.request(Method::DELETE, &self.url, extra)).await
+        self.send(Method::DELETE, &self.url, extra, None, Urge::Idle).await
     }
 
-    fn request(&self, method: Method, url: &Url, own: HeaderMap) -> RequestBuilder {
+    async fn send(
+        &self,
+        method: Method,
+        url: &Url,
+        own: HeaderMap,
+        text: Option<&str>,
+        urge: Urge,
+    ) -> Result<Reply, Trouble> {
         let mut headers = self.headers.clone();
         for (name, value) in &own {
             headers.insert(name, value.clone());
         }
-        self.client.request(method, url.clone()).headers(headers)
-    }
-
-    async fn send(&self, request: RequestBuilder) -> Result<Reply, Trouble> {
-        let response = request.send().await.map_err(|error| self.place.unreachable(error))?;
+        let make = |client: &Client| {
+            let request = client.request(method.clone(), url.clone()).headers(headers.clone());
+            match text {
+                Some(text) => request.body(text.to_owned()),
+                None => request,
+            }
+        };
+        let response = match &self.line {
+            Line::Far(client) => make(client).send().await.map_err(|error| self.place.unreachable(error))?,
+            Line::Near(way) => way.send(make, urge, &self.place).await?,
+        };
         if response.status().is_success() {
             return Ok(Reply::Accepted(response));
         }
@@ -131,6 +163,23 @@ impl Server {
         let body = body(response, REFUSAL).await.unwrap_or_default();
         Ok(Reply::Refused(Refusal { status, body, retry_after }))
     }
+}
+
+/// Headers of every request.
+fn headers(name: &str, given: &[(String, Secret<String>)]) -> io::Result<HeaderMap> {
+    let wrong = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
+    let mut headers = HeaderMap::new();
+    for (header, value) in given {
+        let key = HeaderName::try_from(header.as_str())
+            .map_err(|_| wrong(format!("`{header}` of `{name}` cannot be the name of a header")))?;
+        // A secret that was kept in a file often ends with a line feed.
+        let mut value = HeaderValue::try_from(value.expose().trim()).map_err(|_| {
+            wrong(format!("the header {header} of `{name}` has a value that cannot be sent: a line break?"))
+        })?;
+        value.set_sensitive(true);
+        headers.append(key, value);
+    }
+    Ok(headers)
 }
 
 /// A client for this address, with what holds for all of ours.
@@ -188,6 +237,9 @@ impl Refusal {
             }
             401 => "the token may be wrong; `mcpkeel secret verify` looks".to_owned(),
             403 => "the token may not be allowed to do this; `mcpkeel secret verify` looks".to_owned(),
+            404 if place.is_near() => {
+                "`mcpkeel watch` runs here, which has no gateway; end it and run `mcpkeel up`".to_owned()
+            }
             404 => "is the path of the address right?".to_owned(),
             405 => "it may be one of the older servers that want `transport: sse`".to_owned(),
             _ => self.retry_after.as_deref().map(|wait| format!("asks to wait: {wait}")).unwrap_or_default(),

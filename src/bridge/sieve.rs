@@ -36,7 +36,8 @@ impl Sieve {
         self.allow.is_empty() && self.deny.is_empty()
     }
 
-    fn shows(&self, tool: &str) -> bool {
+    /// Whether a tool passes.
+    pub fn shows(&self, tool: &str) -> bool {
         let is_in = |globs: &[Glob]| globs.iter().any(|glob| glob.matches(tool));
         (self.allow.is_empty() || is_in(&self.allow)) && !is_in(&self.deny)
     }

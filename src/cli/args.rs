@@ -72,6 +72,8 @@ pub enum Command {
     Adopt(cmd::adopt::Args),
     /// Stay, and keep every client's file in step with the manifest
     Watch(cmd::watch::Args),
+    /// Watch, run the servers, and put one endpoint in front of them
+    Up(cmd::up::Args),
     /// Have `watch` leave a client alone for a while
     Suspend(cmd::suspend::Args),
     /// Have `watch` go on with a client
@@ -90,6 +92,8 @@ pub enum Command {
     Restore(cmd::restore::Args),
     /// Become a server of the manifest, its secrets looked up; this is what clients start
     Exec(cmd::exec::Args),
+    /// Reach the gateway for a client: what clients with `delivery: gateway` start
+    Connect(cmd::connect::Args),
     /// Look at the clients this program knows
     Client(cmd::client::Args),
     /// Store secrets, look after them, encrypt them for others

@@ -47,19 +47,23 @@ pub fn summary(out: &Out, plan: &Plan) -> Vec<String> {
     lines
 }
 
-/// What `mcpkeel exec` will start or open, for entries that change: who it is for, and the line itself.
+/// What `mcpkeel exec` or the gateway will start or open, for entries that change: who it is for, and the line itself.
 pub fn starts(plan: &Plan) -> Vec<(String, String)> {
     let changing = plan.steps().filter(|step| step.action.writes() || step.action == Action::Record);
-    let mut groups: IndexMap<(&str, &str), Vec<&str>> = IndexMap::new();
-    for (step, starts) in changing.filter_map(|step| Some((step, step.starts.as_deref()?))) {
-        groups.entry((&step.server, starts)).or_default().push(&step.target);
+    let mut groups: IndexMap<(&str, &str, &str), Vec<&str>> = IndexMap::new();
+    for step in changing {
+        let exec = step.starts.as_deref().map(|starts| ("exec", step.server.as_str(), starts));
+        let behind = step.behind.iter().map(|(server, starts)| ("gateway", server.as_str(), starts.as_str()));
+        for group in exec.into_iter().chain(behind) {
+            groups.entry(group).or_default().push(&step.target);
+        }
     }
     groups
         .into_iter()
-        .map(|((server, starts), targets)| {
+        .map(|((way, server, starts), targets)| {
             let is_address = starts.split(' ').next().is_some_and(|first| first.contains("://"));
             let verb = if is_address { "opens" } else { "starts" };
-            (format!("exec: `{server}` for {} {verb}", targets.join(", ")), starts.to_owned())
+            (format!("{way}: `{server}` for {} {verb}", targets.join(", ")), starts.to_owned())
         })
         .collect()
 }
@@ -207,6 +211,7 @@ fn step_json(step: &Step) -> Value {
         "leak": step.leak,
         "unapproved": step.unapproved,
         "starts": step.starts,
+        "behind": step.behind,
         "problem": step.problem,
     })
 }

@@ -36,13 +36,18 @@ pub enum Launch {
 }
 
 impl Launch {
-    /// Whether it starts a server by way of mcpkeel.
+    /// Whether it starts a server, or reaches the gateway, by way of mcpkeel.
     pub fn is_ours(&self) -> bool {
         let Self::Stdio { command, args, .. } = self else { return false };
         let named = command.literal().and_then(|command| command.rsplit(['/', '\\']).next());
         let word = |word: &str| args.iter().any(|arg| arg.literal() == Some(word));
         let way = args.first().and_then(Text::literal);
-        way == Some("exec") && (named.is_some_and(|name| name.starts_with("mcpkeel")) || word("--pin"))
+        let is_named = named.is_some_and(|name| name.starts_with("mcpkeel"));
+        match way {
+            Some("exec") => is_named || word("--pin"),
+            Some("connect") => is_named || word("--client") && word("--manifest"),
+            _ => false,
+        }
     }
 }
 

@@ -61,7 +61,8 @@ impl Rendered {
 
 /// The delivery that does what a client cannot.
 const USE_EXEC: &str = "set `delivery: exec` for this client";
-const USE_GATEWAY: &str = "set `delivery: gateway` for this client";
+const USE_ADDRESS: &str =
+    "a server with the gateway's address as its `url` and a token of `mcpkeel token create` reaches it";
 
 impl Client {
     /// Says what must stand in the file at `place` for the server.
@@ -123,7 +124,7 @@ impl Client {
 
     fn no_transport(&self, wanted: &Wanted) -> Diagnostic {
         let (code, what, hint) = match wanted.launch {
-            Launch::Stdio { .. } => ("no-stdio", "starts no programs", USE_GATEWAY),
+            Launch::Stdio { .. } => ("no-stdio", "starts no programs", USE_ADDRESS),
             Launch::Http { .. } => ("no-http", "does not speak streamable HTTP from its file", USE_EXEC),
             Launch::Sse { .. } => ("no-sse", "does not speak SSE", USE_EXEC),
         };

@@ -1,5 +1,6 @@
 use std::io;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -24,6 +25,17 @@ pub struct Control {
     socket: PathBuf,
 }
 
+/// What else runs in the thread of the control socket.
+pub struct Guest {
+    /// What it answers at the socket.
+    pub routes: Router,
+    /// Comes when it has ended, which it does when this is waited for.
+    pub end: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+/// Starts what else runs there, inside of its runtime.
+pub type Invite = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = io::Result<Guest>> + Send>> + Send>;
+
 #[derive(Clone)]
 struct Shared {
     watching: Arc<Watching>,
@@ -33,7 +45,8 @@ struct Shared {
 
 impl Control {
     /// Opens the socket that `watching` names and listens to signals: SIGHUP asks for a look at
-    /// everything, SIGTERM and Ctrl-C for the end.
+    /// everything, SIGTERM and Ctrl-C for the end. A guest is started before the socket is opened, and has
+    /// ended when this is dropped.
     ///
     /// # Errors
     /// When the socket cannot be made. The right to watch must be held, so that none is in use there.
@@ -42,30 +55,39 @@ impl Control {
         watching: Watching,
         inbox: Arc<Inbox>,
         snapshot: Snapshot,
+        invite: Option<Invite>,
     ) -> io::Result<Self> {
         let socket = watching.socket.clone();
         listener::make_room(&*system, &socket)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (end, ended) = oneshot::channel::<()>();
-        let (tell_opened, opened) = std::sync::mpsc::channel();
+        let (tell_opened, opened) = std::sync::mpsc::channel::<io::Result<()>>();
         let shared = Shared { watching: Arc::new(watching), inbox: inbox.clone(), snapshot };
         let (doorkeeper, path) = (system.clone(), socket.clone());
         let thread = std::thread::Builder::new().name("control".to_owned()).spawn(move || {
             runtime.block_on(async {
                 let began = async {
                     listen_to_signals(inbox)?;
-                    listener::open(&*doorkeeper, &path)
+                    let guest = match invite {
+                        Some(invite) => Some(invite().await?),
+                        None => None,
+                    };
+                    Ok::<_, io::Error>((listener::open(&*doorkeeper, &path)?, guest))
                 };
-                let listener = match began.await {
-                    Ok(listener) => listener,
+                let (listener, guest) = match began.await {
+                    Ok(began) => began,
                     Err(error) => return drop(tell_opened.send(Err(error))),
                 };
                 // Whoever starts us waits for this.
                 let _ = tell_opened.send(Ok(()));
-                let serving = axum::serve(listener, router(shared));
+                let (routes, end) = guest.map(|guest| (guest.routes, guest.end)).unzip();
+                let serving = axum::serve(listener, router(shared).merge(routes.unwrap_or_default()));
                 tokio::select! {
                     _ = std::future::IntoFuture::into_future(serving) => {}
                     _ = ended => {}
+                }
+                if let Some(end) = end {
+                    end.await;
                 }
             });
             runtime.shutdown_background();

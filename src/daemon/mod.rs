@@ -15,8 +15,10 @@ mod ask;
 mod control;
 mod listener;
 mod signals;
+mod start;
 
 pub use ask::{AskError, ask};
-pub use control::Control;
+pub use control::{Control, Guest, Invite};
 pub use hyper::Method;
 pub use listener::socket_path;
+pub use start::{socket_now, start};

@@ -3,15 +3,14 @@
 //! Invariant: an entry holds the value of a secret only where the client's block says
 //! `secrets: write`.
 
-use std::path::Path;
-
+use super::ours::Us;
 use super::pin::{Named, pin, texts};
 use super::text::{Kept, fill};
 use super::{Chosen, Machine, Target, Unit, source_of};
 use crate::base::mask::{Masker, hide_tokens, is_secret_name, looks_secret};
 use crate::base::{Diagnostic, Fingerprint, Hidden, Pointer, Secret};
 use crate::clients::{Filter, Launch, Part, Place, Rendered, Text, Wanted};
-use crate::manifest::model::{Delivery, Scope, SecretSource, Server, Transport};
+use crate::manifest::model::{Delivery, SecretSource, Server, Transport};
 
 /// An entry as it will stand in the client's file, with the reason for its form.
 pub(super) struct Delivered {
@@ -53,8 +52,25 @@ pub(super) fn deliver(
     match target.delivery {
         Delivery::Direct => delivery.direct(),
         Delivery::Exec => delivery.exec("exec, as asked"),
+        // One entry for all of them is the business of `gateway`.
         Delivery::Auto | Delivery::Gateway => delivery.whatever_works(),
     }
+}
+
+/// What is started or opened for a server that mcpkeel runs itself, for a person.
+///
+/// # Errors
+/// Why this version cannot run it at all.
+pub(super) fn starts(
+    target: &Target,
+    chosen: &Chosen,
+    place: &Place,
+    units: &[Unit],
+    machine: &Machine<'_>,
+) -> Result<String, Box<Diagnostic>> {
+    refuse_unbuilt(target, chosen)?;
+    let delivery = Delivering { target, chosen, place, units, machine };
+    Ok(delivery.starts(&delivery.reach(Kept::AsVariable)?))
 }
 
 fn refuse_unbuilt(target: &Target, chosen: &Chosen) -> Result<(), Box<Diagnostic>> {
@@ -63,12 +79,6 @@ fn refuse_unbuilt(target: &Target, chosen: &Chosen) -> Result<(), Box<Diagnostic
             format!("`{}` for `{}` {what}, which this version cannot deliver yet", chosen.name, target.key);
         Err(Box::new(Diagnostic::error("not-yet", message).hint(hint)))
     };
-    if target.delivery == Delivery::Gateway {
-        return not_yet(
-            "is to be delivered through the gateway",
-            "use `delivery: auto`; the entry in the client's file is left as it is",
-        );
-    }
     if chosen.server.package.is_some() {
         let hint = "name the command that runs it, such as `command: npx` and `args: [-y, NAME@VERSION]`";
         return not_yet("comes from a `package`", hint);
@@ -151,7 +161,7 @@ impl Delivering<'_> {
         rendered.problems.extend(self.mangled(&launch));
         let mut hidden = Hidden::default();
         let leaks = self.leaks(&launch, &rendered, &mut hidden);
-        let starts = Some(format!("{}{}", started(&reached), self.sources()));
+        let starts = Some(self.starts(&reached));
         Ok(Delivered { rendered, why: why.to_owned(), starts, writes: false, leaks, hidden })
     }
 
@@ -171,6 +181,10 @@ impl Delivering<'_> {
         );
         let hint = "keep the value as a secret in the keyring, in an age file or in a file instead";
         Some(Diagnostic::warning("expanded-again", message).hint(hint))
+    }
+
+    fn starts(&self, reached: &Launch) -> String {
+        format!("{}{}", started(reached), self.sources())
     }
 
     /// Where the secrets come from that it is given, for a person.
@@ -220,45 +234,19 @@ impl Delivering<'_> {
 
     /// The launch by way of `mcpkeel exec`.
     fn through_us(&self, variables: &[String]) -> Launch {
-        let entry = |args: Vec<String>| Launch::Stdio {
-            command: Text::from(self.program()),
-            args: args.into_iter().map(Text::from).collect(),
-            env: variables.iter().map(|name| (name.clone(), Text::env(name))).collect(),
-            cwd: None,
-        };
+        let us = Us { target: self.target, units: self.units, machine: self.machine };
         let mut args = vec!["exec".to_owned(), self.chosen.name.clone()];
-        let filters = !self.filter().is_empty() && !self.says_filter(&entry(args.clone()));
+        let filters = !self.filter().is_empty() && !self.says_filter(&us.launch(args.clone(), variables));
         if filters {
             args.extend(["--client".to_owned(), self.target.key.clone()]);
         }
-        args.extend(["--manifest".to_owned(), self.manifest()]);
-        let sourced = self.units.iter().find_map(|unit| unit.sourced.as_ref());
-        if let Some(dir) = sourced.and_then(|sourced| sourced.state_dir.as_ref()) {
-            args.extend(["--state-dir".to_owned(), dir.display().to_string()]);
+        args.extend(us.manifest());
+        // Only the files of a source lie in the state directory.
+        if self.units.iter().any(|unit| unit.sourced.is_some()) {
+            args.extend(us.state_dir());
         }
         args.extend(["--pin".to_owned(), pin(self.chosen, filters, self.units)]);
-        entry(args)
-    }
-
-    /// By which command the client starts us: a file of one user names the program, one that a
-    /// project shares leaves it to each machine's PATH.
-    fn program(&self) -> String {
-        let settings = self.units.first().map(|unit| &unit.manifest.settings);
-        match settings.and_then(|settings| settings.program.as_ref()) {
-            Some(program) => program.clone(),
-            None if self.target.scope == Scope::Project => "mcpkeel".to_owned(),
-            None => (self.machine.program)().display().to_string(),
-        }
-    }
-
-    /// A project's clients run in its root, so a manifest inside is named from there.
-    fn manifest(&self) -> String {
-        let path = self.units.first().map_or(Path::new("mcp.yaml"), |unit| &unit.path);
-        let inside = self.target.root.as_deref().and_then(|root| path.strip_prefix(root).ok());
-        match inside.filter(|_| self.target.scope == Scope::Project) {
-            Some(inside) => inside.display().to_string(),
-            None => path.display().to_string(),
-        }
+        us.launch(args, variables)
     }
 
     /// The variables that a launch through exec needs from the client.

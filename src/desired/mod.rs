@@ -7,6 +7,8 @@
 //! Start at [`resolve`]; [`wish`] then says it in a client's own words.
 
 mod delivery;
+mod gateway;
+mod ours;
 mod pin;
 mod resolve;
 mod text;
@@ -16,4 +18,4 @@ pub use delivery::{Leak, reach, unset};
 pub use pin::pin;
 pub use resolve::{Chosen, Desired, Machine, Sourced, Target, Unit, resolve, server, source_of};
 pub use text::{path, text};
-pub use wish::{Entry, Wish, wish};
+pub use wish::{Behind, Entry, Wish, wish};

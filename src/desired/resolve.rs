@@ -46,6 +46,8 @@ pub struct Unit {
     pub dir: PathBuf,
     /// Set when a repository's revision holds it.
     pub sourced: Option<Sourced>,
+    /// The state directory, if it is one that those must be told who are started by clients.
+    pub state_dir: Option<PathBuf>,
 }
 
 /// Where the files of a repository's revision lie.
@@ -53,8 +55,6 @@ pub struct Unit {
 pub struct Sourced {
     /// The revision's own directory; nothing in it is ever edited.
     pub tree: PathBuf,
-    /// The state directory, if it is one that `mcpkeel exec` must be told.
-    pub state_dir: Option<PathBuf>,
 }
 
 /// The manifest resolved for this machine.

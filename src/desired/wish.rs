@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use super::delivery::{Delivered, Leak, deliver};
 use super::{Chosen, Machine, Target, Unit};
 use crate::base::{Diagnostic, Hidden, Pointer, Step};
-use crate::clients::Place;
+use crate::clients::{Place, Rendered};
 use crate::document::Format;
-use crate::manifest::model::{Drift, Unmanaged};
+use crate::manifest::model::{Delivery, Drift, Unmanaged};
 
 /// What one client block wants to stand in its file: the desired side of a plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +33,17 @@ pub struct Wish {
     pub unmanaged: Unmanaged,
     /// The entries.
     pub entries: Vec<Entry>,
+    /// Servers that it reaches at the gateway instead of by entries of their own, switched off or not.
+    pub behind: Vec<String>,
+}
+
+/// A server that a client reaches through an entry of another name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Behind {
+    /// What is run for it, as a digest ([`crate::desired::pin`]).
+    pub pin: String,
+    /// The same for a person.
+    pub starts: String,
 }
 
 /// One server in one client's own words.
@@ -68,6 +79,8 @@ pub struct Entry {
     pub why: String,
     /// What `mcpkeel exec` starts or opens for it, with its references; none when delivered directly.
     pub starts: Option<String>,
+    /// What can be reached through it, where it is not the server itself.
+    pub behind: IndexMap<String, Behind>,
     /// Whether the value of a secret stands in it, as `secrets: write` says.
     pub writes_secret: bool,
     /// Where the values of secrets would stand if somebody put them in place of the references.
@@ -85,8 +98,19 @@ pub fn wish(
     machine: &Machine<'_>,
     notes: &mut Vec<Diagnostic>,
 ) -> Wish {
-    let entries =
-        target.servers.iter().map(|chosen| entry(target, chosen, place, units, machine, notes)).collect();
+    let (entries, behind) = match target.delivery {
+        Delivery::Gateway => {
+            let entries = super::gateway::entries(target, place, units, machine, notes);
+            let is_refused = |name: &str| entries.iter().any(|entry| entry.server == name);
+            let behind = target.servers.iter().map(|chosen| chosen.name.clone());
+            let behind = behind.filter(|name| !is_refused(name)).collect();
+            (entries, behind)
+        }
+        Delivery::Auto | Delivery::Direct | Delivery::Exec => {
+            let entry = |chosen| entry(target, chosen, place, units, machine, notes);
+            (target.servers.iter().map(entry).collect(), Vec::new())
+        }
+    };
     Wish {
         target: target.key.clone(),
         client: target.client.id().to_owned(),
@@ -98,6 +122,7 @@ pub fn wish(
         drift: target.drift,
         unmanaged: target.unmanaged,
         entries,
+        behind,
     }
 }
 
@@ -110,23 +135,9 @@ fn entry(
     notes: &mut Vec<Diagnostic>,
 ) -> Entry {
     let mut made = Entry {
-        server: chosen.name.clone(),
-        at: usual_place(&chosen.name, place),
-        fields: IndexMap::new(),
-        sides: IndexMap::new(),
-        made: Vec::new(),
-        empty: Vec::new(),
-        against: IndexMap::new(),
-        implied: Vec::new(),
         pin: super::pin(chosen, true, units),
         protect: chosen.server.protect,
-        blocked: None,
-        omitted: false,
-        why: String::new(),
-        starts: None,
-        writes_secret: false,
-        leaks: Vec::new(),
-        hidden: Hidden::default(),
+        ..Entry::new(&chosen.name, usual_place(&chosen.name, place))
     };
     let Delivered { rendered, why, starts, writes, leaks, hidden } =
         match deliver(target, chosen, place, units, machine) {
@@ -138,27 +149,63 @@ fn entry(
         };
     (made.why, made.starts, made.writes_secret) = (why, starts, writes);
     (made.leaks, made.hidden) = (leaks, hidden);
-    for problem in rendered.problems {
-        let problem = problem.at(target.place.clone());
-        if problem.is_error() && made.blocked.is_none() {
-            made.blocked = Some(problem);
-        } else {
-            notes.push(problem);
+    made.rendered(rendered, target, notes)
+}
+
+impl Entry {
+    /// With nothing in it yet.
+    pub(super) fn new(server: &str, at: Pointer) -> Self {
+        Self {
+            server: server.to_owned(),
+            at,
+            fields: IndexMap::new(),
+            sides: IndexMap::new(),
+            made: Vec::new(),
+            empty: Vec::new(),
+            against: IndexMap::new(),
+            implied: Vec::new(),
+            pin: String::new(),
+            protect: false,
+            blocked: None,
+            omitted: false,
+            why: String::new(),
+            starts: None,
+            behind: IndexMap::new(),
+            writes_secret: false,
+            leaks: Vec::new(),
+            hidden: Hidden::default(),
         }
     }
-    made.omitted = rendered.omitted;
-    made.at = rendered.entry;
-    made.fields = rendered.fields;
-    made.sides.extend(rendered.sides.into_iter().map(|side| (side.at, side.value)));
-    made.made = rendered.made;
-    made.empty = rendered.empty;
-    made.implied = rendered.implied;
-    made.against.extend(rendered.against.into_iter().map(|side| (side.at, side.value)));
-    made
+
+    /// As the client's row says it. The first error blocks it, other problems are notes.
+    pub(super) fn rendered(
+        mut self,
+        rendered: Rendered,
+        target: &Target,
+        notes: &mut Vec<Diagnostic>,
+    ) -> Self {
+        for problem in rendered.problems {
+            let problem = problem.at(target.place.clone());
+            if problem.is_error() && self.blocked.is_none() {
+                self.blocked = Some(problem);
+            } else {
+                notes.push(problem);
+            }
+        }
+        self.omitted = rendered.omitted;
+        self.at = rendered.entry;
+        self.fields = rendered.fields;
+        self.sides.extend(rendered.sides.into_iter().map(|side| (side.at, side.value)));
+        self.made = rendered.made;
+        self.empty = rendered.empty;
+        self.implied = rendered.implied;
+        self.against.extend(rendered.against.into_iter().map(|side| (side.at, side.value)));
+        self
+    }
 }
 
 /// Where an entry stands when it is not known better: in the main container.
-fn usual_place(name: &str, place: &Place) -> Pointer {
+pub(super) fn usual_place(name: &str, place: &Place) -> Pointer {
     match &place.list {
         Some(key) => place.root.then(Step::Item { key: key.clone(), is: name.to_owned() }),
         None => place.root.key(name),

@@ -1,3 +1,177 @@
 //! One endpoint in front of every server.
 //!
+//! ```text
+//! request - entrance (host, origin, token, size) - exchange (era, session) - forward (view, guards) - Peer - server
+//!                                                                               |
+//!                                                                     translate (one era into the other)
+//! what servers say by themselves - upkeep (lists), news (who is told)
+//! ```
+//!
 //! Invariant: what a caller may not see, it can neither list nor call; what one caller is told, no other hears.
+//!
+//! Start reading at [`Gateway::start`], then `exchange.rs`.
+
+pub mod approvals;
+pub mod ledger;
+pub mod limit;
+pub mod pinned;
+pub mod tokens;
+
+mod caller;
+mod entrance;
+mod exchange;
+mod forward;
+mod guards;
+mod house;
+mod names;
+mod news;
+mod page;
+mod pins;
+mod serve;
+mod session;
+mod setup;
+mod shelf;
+mod stock;
+mod translate;
+mod upkeep;
+mod view;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::{Body, Bytes};
+use hyper::{Request, Response};
+use tokio::sync::watch;
+
+use self::house::House;
+
+pub use self::entrance::{CLIENT, Door};
+pub use self::guards::Guards;
+pub use self::page::Page;
+pub use self::setup::Setup;
+use crate::store::Store;
+use crate::supervise::{Spec, Standing, Supervisor};
+use crate::system::System;
+use crate::upstream::Heard;
+
+/// How often sessions that nobody uses are looked for.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// The gateway and the servers behind it.
+#[derive(Clone)]
+pub struct Gateway {
+    house: Arc<House>,
+    stop: watch::Sender<bool>,
+}
+
+impl Gateway {
+    /// Starts what runs the servers. Inside of a runtime.
+    ///
+    /// # Errors
+    /// When the supervisor cannot be started.
+    pub fn start(system: Arc<dyn System>, store: Store, setup: Setup, guards: Guards) -> io::Result<Self> {
+        let house = House::new(Arc::clone(&system), store.clone(), setup, guards);
+        shelf::load(&house);
+        let (hears, changes) = (Arc::downgrade(&house), Arc::downgrade(&house));
+        let hear = Arc::new(move |server: &str, heard: Heard| {
+            if let Some(house) = hears.upgrade() {
+                upkeep::heard(&house, server, heard);
+            }
+        });
+        let changed = Arc::new(move |server: &str, standing: &Standing| {
+            if let Some(house) = changes.upgrade()
+                && standing.is_ready()
+            {
+                let server = house.supervisor().and_then(|supervisor| supervisor.server(server));
+                if let Some((server, peer)) =
+                    server.and_then(|server| Some((Arc::clone(&server), server.peer()?)))
+                {
+                    upkeep::came(&house, server.name(), peer);
+                }
+            }
+        });
+        let supervisor = Supervisor::new(system, &store, hear, changed)?;
+        // Set once, here.
+        let _ = house.supervisor.set(supervisor);
+        let (stop, _) = watch::channel(false);
+        let sweeping = Arc::downgrade(&house);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(SWEEP).await;
+                let Some(house) = sweeping.upgrade() else { return };
+                house.sweep();
+            }
+        });
+        Ok(Self { house, stop })
+    }
+
+    /// The supervisor.
+    pub fn supervisor(&self) -> Option<Supervisor> {
+        self.house.supervisor().cloned()
+    }
+
+    /// Starts the servers.
+    pub fn run(&self, specs: Vec<Spec>) {
+        if let Some(supervisor) = self.house.supervisor() {
+            supervisor.set(specs);
+        }
+    }
+
+    /// Takes what the manifest says now: only servers whose entry changed are started anew, and callers whose
+    /// lists changed are told.
+    pub fn set(&self, setup: Setup, specs: Vec<Spec>) {
+        self.house.guards.set(&setup, &self.house.setup());
+        self.house.set_setup(setup);
+        if let Some(supervisor) = self.house.supervisor() {
+            supervisor.set(specs);
+        }
+        pins::reload(&self.house);
+        news::tell_changes(
+            &self.house,
+            None,
+            &[
+                "notifications/tools/list_changed",
+                "notifications/prompts/list_changed",
+                "notifications/resources/list_changed",
+            ],
+        );
+    }
+
+    /// Another process has answered a question, made a token, or accepted a tool.
+    pub fn look(&self) {
+        self.house.guards.look();
+        if pins::reload(&self.house) {
+            news::tell_changes(&self.house, None, &["notifications/tools/list_changed"]);
+        }
+    }
+
+    /// Listens on an address and serves it, in a task.
+    ///
+    /// # Errors
+    /// When it is taken, or may not be used. The address that it is.
+    pub async fn listen(&self, address: SocketAddr) -> io::Result<SocketAddr> {
+        let listener = serve::bind(address).await?;
+        let address = listener.local_addr()?;
+        tokio::spawn(serve::serve(Arc::clone(&self.house), listener, address, self.stop.subscribe()));
+        Ok(address)
+    }
+
+    /// Answers a request that came through the control socket.
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<Page>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        entrance::answer(&self.house, request, Door::Socket).await
+    }
+
+    /// Ends: no more requests, then no more servers.
+    pub async fn stop(&self) {
+        self.stop.send_replace(true);
+        if let Some(supervisor) = self.house.supervisor() {
+            supervisor.stop().await;
+        }
+        self.house.guards.finish();
+    }
+}

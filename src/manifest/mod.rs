@@ -32,6 +32,9 @@ pub use typed::TEXTS;
 /// Most problems that are listed for one file.
 pub const MAX_PROBLEMS: usize = 200;
 
+/// The name of the entry through which a client reaches the gateway.
+pub const GATEWAY_ENTRY: &str = "mcpkeel";
+
 /// Sections that do not count in a manifest of a repository.
 pub const LOCAL: [&str; 4] = ["source", "gateway", "supervisor", "settings"];
 

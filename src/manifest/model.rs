@@ -421,7 +421,7 @@ pub enum Delivery {
     Direct,
     /// The client starts `mcpkeel exec NAME`, which resolves secrets and becomes the server.
     Exec,
-    /// The client speaks to the gateway.
+    /// One entry, `mcpkeel connect`, through which the client reaches all of its servers at the gateway.
     Gateway,
 }
 

@@ -116,6 +116,10 @@ pub(super) struct Changes<'a> {
     pub(super) updated: Vec<Field<'a>>,
     /// Where in the entry the value of a secret stands in place of a reference, as names.
     pub(super) leaked: Vec<String>,
+    /// Servers behind the entry that are new or changed since it was written.
+    pub(super) behind: Vec<&'a str>,
+    /// Servers that were behind it and are no longer.
+    pub(super) gone: Vec<&'a str>,
     entry: &'a Pointer,
 }
 
@@ -132,11 +136,14 @@ impl<'a> Changes<'a> {
             drifted: Vec::new(),
             updated: Vec::new(),
             leaked: leaked(entry, live),
+            behind: Vec::new(),
+            gone: Vec::new(),
             entry: &entry.at,
         };
         let mut after = EntryRecord {
             at: entry.at.clone(),
             pin: Some(entry.pin.clone()),
+            behind: entry.behind.iter().map(|(name, server)| (name.clone(), server.pin.clone())).collect(),
             protect: entry.protect,
             ..EntryRecord::default()
         };
@@ -197,11 +204,38 @@ impl<'a> Changes<'a> {
                 changes.drifted.push(Field::Beside(at));
             }
         }
+        let known = |name: &str| recorded.and_then(|record| record.behind.get(name));
+        let new = entry.behind.iter().filter(|(name, server)| known(name) != Some(&server.pin));
+        changes.behind = new.map(|(name, _)| name.as_str()).collect();
+        let known = recorded.into_iter().flat_map(|record| record.behind.keys());
+        changes.gone = known.filter(|name| !entry.behind.contains_key(*name)).map(String::as_str).collect();
         (changes, after)
     }
 
+    /// Whether L = D in every field that is ours, and what is behind the entry is what it was written for.
     pub(super) fn live_is_desired(&self) -> bool {
-        self.pending.is_empty()
+        self.pending.is_empty() && self.is_for_the_same()
+    }
+
+    /// Whether B = D.
+    pub(super) fn recorded_is_desired(&self) -> bool {
+        self.updated.is_empty() && self.is_for_the_same()
+    }
+
+    fn is_for_the_same(&self) -> bool {
+        self.behind.is_empty() && self.gone.is_empty()
+    }
+
+    /// What the manifest changed, as the end of a sentence.
+    fn by_the_manifest(&self) -> String {
+        let fields = self.names(&self.updated);
+        let mut said: Vec<String> = Vec::new();
+        said.extend((!fields.is_empty()).then_some(fields));
+        let behind = [("", &self.behind), ("no longer ", &self.gone)].into_iter();
+        let behind = behind.filter(|(_, names)| !names.is_empty());
+        let behind: Vec<String> = behind.map(|(word, names)| format!("{word}{}", names.join(", "))).collect();
+        said.extend((!behind.is_empty()).then(|| format!("what is behind it ({})", behind.join("; "))));
+        said.join(", ")
     }
 
     pub(super) fn names(&self, fields: &[Field<'_>]) -> String {
@@ -221,7 +255,7 @@ impl<'a> Changes<'a> {
             Action::Update if !facts.recorded => {
                 format!("was somebody else's, adopted; differs in {}", self.names(&self.pending))
             }
-            Action::Update => format!("the manifest changed: {}", self.names(&self.updated)),
+            Action::Update => format!("the manifest changed: {}", self.by_the_manifest()),
             Action::Repair | Action::UpdateDrift if !self.leaked.is_empty() => {
                 format!("LEAK: the value of a secret stands in {}; it is taken out", self.leaked.join(", "))
             }
@@ -232,7 +266,7 @@ impl<'a> Changes<'a> {
             Action::Repair => format!("changed by hand: {}", self.names(&self.drifted)),
             Action::UpdateDrift => format!(
                 "the manifest changed {}; by hand changed: {}",
-                self.names(&self.updated),
+                self.by_the_manifest(),
                 self.names(&self.drifted)
             ),
             Action::Report if !facts.live => {

@@ -13,6 +13,7 @@ use super::ledger::{EntryRecord, FileRecord, TargetRecord, seal};
 use crate::base::{Diagnostic, Fingerprint, Place, Pointer, Step as At};
 use crate::desired::{Entry, Wish};
 use crate::document::{Document, Fault, Op, Seam};
+use crate::manifest::GATEWAY_ENTRY;
 use crate::manifest::model::{Drift, Unmanaged};
 
 /// Compares what is wanted of a file with what is there and what we wrote.
@@ -105,6 +106,7 @@ fn refuse(
             leak: false,
             unapproved: false,
             starts: None,
+            behind: BTreeMap::new(),
             problem: None,
         })
         .collect();
@@ -120,6 +122,18 @@ fn refuse(
         refused: Some(problem),
         record: record.cloned(),
     }
+}
+
+/// What the client has from now on in place of an entry that goes: the gateway's in place of a server's, or those
+/// of servers in place of the gateway's, if not most of them are gone.
+fn replaced(wish: &Wish, server: &str, record: &EntryRecord) -> Option<&'static str> {
+    if wish.behind.iter().any(|name| name == server) {
+        return Some("reached through the gateway from now on");
+    }
+    let has = |name: &&String| wish.entries.iter().any(|entry| entry.server == **name);
+    let left = record.behind.keys().filter(has).count();
+    (left > 0 && left * 2 >= record.behind.len())
+        .then_some("its servers have entries of their own from now on")
 }
 
 /// Whether nobody has agreed yet to what the entry starts or opens: what stands in the books came
@@ -183,6 +197,7 @@ impl<'a> Planner<'a> {
                 drift: Drift::Repair,
                 unmanaged: Unmanaged::Keep,
                 entries: Vec::new(),
+                behind: Vec::new(),
             };
             self.walk_target(&gone, owned, wishes);
         }
@@ -191,6 +206,7 @@ impl<'a> Planner<'a> {
     fn walk_target(&mut self, wish: &Wish, owned: &TargetRecord, all: &Wishes) {
         let mut kept = BTreeMap::new();
         let mut known = BTreeSet::new();
+        let begun = self.steps.len();
         for entry in &wish.entries {
             if !entry.omitted {
                 known.insert(&entry.at);
@@ -213,6 +229,12 @@ impl<'a> Planner<'a> {
                 }
                 // An entry that moves to another container is not pruned.
                 Some(entry) if !entry.omitted => moved += 1,
+                // Nor is one in whose place the client gets another, and until it gets that it keeps this one.
+                None if self.waits(wish, server, record, begun) => {
+                    kept.insert(server.clone(), record.clone());
+                    continue;
+                }
+                None if replaced(wish, server, record).is_some() => moved += 1,
                 _ => {}
             }
             if let Some(record) = self.step_unwanted(wish, server, record, all) {
@@ -256,7 +278,7 @@ impl<'a> Planner<'a> {
                 matches!(field, Field::Own(at) if entry.made.contains(at)) && live.get(*field).is_none()
             }),
             live_is_recorded: changes.drifted.is_empty(),
-            recorded_is_desired: changes.updated.is_empty(),
+            recorded_is_desired: changes.recorded_is_desired(),
             // Switching off is asked for in the manifest, so it is no pruning.
             protect: false,
         };
@@ -277,6 +299,8 @@ impl<'a> Planner<'a> {
                 step.leak = is_leak;
                 step.unapproved = unapproved;
                 step.starts.clone_from(&entry.starts);
+                let new = entry.behind.iter().filter(|(name, _)| changes.behind.contains(&name.as_str()));
+                step.behind = new.map(|(name, server)| (name.clone(), server.starts.clone())).collect();
             }
         }
         match action {
@@ -328,6 +352,18 @@ impl<'a> Planner<'a> {
         self.options.hold && !entry.omitted && is_unapproved(entry, known)
     }
 
+    /// Whether what takes the place of an entry is not written now: it is refused, or waits for a person.
+    /// `begun` is where the client block's steps begin.
+    fn waits(&self, wish: &Wish, server: &str, record: &EntryRecord, begun: usize) -> bool {
+        self.steps[begun..]
+            .iter()
+            .filter(|step| match wish.behind.iter().any(|name| name == server) {
+                true => step.server == GATEWAY_ENTRY,
+                false => record.behind.contains_key(&step.server),
+            })
+            .any(|step| step.action.is_refused() || step.action == Action::Held)
+    }
+
     /// Decides on one entry that only the ledger knows.
     fn step_unwanted(
         &mut self,
@@ -342,6 +378,7 @@ impl<'a> Planner<'a> {
                 .prints()
                 .any(|(field, print)| live.get(field).map(|value| seal(self.key, value)) != Some(print));
         let handed_over = is_wanted_by_another(wish, &record.at, all);
+        let replaced = replaced(wish, server, record);
         let facts = Facts {
             want: Want::No,
             live: live.entry.is_some() && !handed_over,
@@ -350,7 +387,7 @@ impl<'a> Planner<'a> {
             live_is_incomplete: false,
             live_is_recorded: !drifted,
             recorded_is_desired: false,
-            protect: record.protect || (self.options.never_prune && !handed_over),
+            protect: record.protect && replaced.is_none() || (self.options.never_prune && !handed_over),
         };
         let action = decide(facts, wish.drift, wish.unmanaged, self.options.adopt);
         let why = match action {
@@ -363,6 +400,7 @@ impl<'a> Planner<'a> {
             _ if wish.entries.iter().any(|entry| entry.server == *server && !entry.omitted) => {
                 "stands in another place of the file from now on".to_owned()
             }
+            _ if let Some(by) = replaced => by.to_owned(),
             _ if drifted => "no longer in the manifest (it was also changed by hand; a backup is kept)".to_owned(),
             _ => "no longer in the manifest".to_owned(),
         };
@@ -484,6 +522,7 @@ impl<'a> Planner<'a> {
             leak: false,
             unapproved: false,
             starts: None,
+            behind: BTreeMap::new(),
             problem,
         });
     }

@@ -1,5 +1,6 @@
 //! The plan of one file as values: what goes into it, and what comes out.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use indexmap::IndexMap;
@@ -124,6 +125,9 @@ pub struct Step {
     /// What `mcpkeel exec` starts or opens for this entry, with its references.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starts: Option<String>,
+    /// The same for each server that is new or changed behind an entry of the gateway.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub behind: BTreeMap<String, String>,
     /// The problem behind a refusal.
     #[serde(skip)]
     pub problem: Option<Diagnostic>,

@@ -56,9 +56,22 @@ pub struct EntryRecord {
     /// What it starts or opens, as a digest ([`crate::desired::pin`]); none in books of before there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pin: Option<String>,
+    /// What can be reached through it, each server with its pin, where it is not the server itself.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub behind: BTreeMap<String, String>,
     /// Whether it outlives its block in the manifest.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub protect: bool,
+}
+
+impl Ledger {
+    /// Whether it was agreed to that this is run for a client block that reaches the server at the gateway: an
+    /// apply wrote it into the books, or what an approval let through.
+    pub fn agrees(&self, target: &str, server: &str, pin: &str) -> bool {
+        let records = self.files.values().filter_map(|file| file.targets.get(target));
+        let mut entries = records.flat_map(|record| record.entries.values());
+        entries.any(|entry| entry.behind.get(server).is_some_and(|known| known == pin))
+    }
 }
 
 /// The fingerprint of a value, whatever the order of its members.

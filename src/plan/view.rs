@@ -80,9 +80,11 @@ impl Plan {
         counts
     }
 
-    /// Whether apply would change a file or the manifest.
+    /// Whether apply would change a file, the manifest, or what is run for a client.
     pub fn has_changes(&self) -> bool {
-        self.files.iter().any(FilePlan::writes) || self.steps().any(|step| step.action == Action::Adopt)
+        // What is behind an entry of the gateway may change while no byte of the file does.
+        self.files.iter().any(FilePlan::writes)
+            || self.steps().any(|step| matches!(step.action, Action::Adopt | Action::Update))
     }
 
     /// Whether the ledger would say something else once this is carried out, if only of what is ours.

@@ -10,6 +10,7 @@ use crate::base::{Pointer, Step as At};
 use crate::clients::{Filter, Found, Launch};
 use crate::desired::{self, Chosen, Machine, Target, Unit};
 use crate::document::{Document, Format, Op};
+use crate::manifest::GATEWAY_ENTRY;
 use crate::plan::{Action, FilePlan, Plan, Step};
 use crate::system::System;
 
@@ -74,7 +75,13 @@ pub fn adopt(system: &dyn System, loaded: &Loaded, plan: &Plan, asked: bool) -> 
                         .find(|chosen| chosen.name == step.server)
                         .map(|chosen| (target, chosen))
                 });
-                let Some((target, chosen)) = chosen else { continue };
+                let Some((target, chosen)) = chosen else {
+                    if step.server == GATEWAY_ENTRY {
+                        let line = "is the way to the gateway, so its entry says nothing to adopt";
+                        adopting.lines.push(format!("{}: `{}`: {line}", step.target, step.server));
+                    }
+                    continue;
+                };
                 let line = match live(file, step, target, system) {
                     Live::Gone => adopting.except(step),
                     Live::Odd => "what is live cannot be said in the manifest; it stays as it is".to_owned(),
@@ -134,7 +141,7 @@ impl Adopting<'_> {
         machine: &Machine<'_>,
     ) -> String {
         if found.launch.is_ours() {
-            return "is started through `mcpkeel exec`, so its entry says nothing to adopt".to_owned();
+            return "is reached through mcpkeel, so its entry says nothing to adopt".to_owned();
         }
         // A directory that cannot be worked out is no drift, so it does not come here.
         let Ok(launch) = desired::reach(&chosen.server, self.units, chosen.unit, machine) else {

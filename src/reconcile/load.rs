@@ -51,6 +51,7 @@ impl Loaded {
             path: path.to_owned(),
             dir,
             sourced: None,
+            state_dir: None,
         });
         Self { units: unit.into_iter().collect(), diagnostics: parsed.diagnostics, ..Self::empty(path) }
     }
@@ -128,11 +129,13 @@ pub fn load(system: &dyn System, path: &Path, state_dir: &Path, which: Which<'_>
     let (places, mut parsed): (Vec<_>, Vec<Parsed>) =
         files.into_iter().map(|Read { path, sourced, parsed }| ((path, sourced), parsed)).unzip();
     let found = manifest::check(&parsed, catalog::ids());
+    let is_usual = Store::usual_dir(system).is_some_and(|usual| usual == state_dir);
+    let told = (!is_usual).then(|| state_dir.to_owned());
     for ((path, sourced), parsed) in places.into_iter().zip(&mut parsed) {
         loaded.diagnostics.append(&mut parsed.diagnostics);
         if let (Some(file), Some(manifest)) = (parsed.file.clone(), parsed.manifest.take()) {
             let dir = path.parent().unwrap_or(Path::new("/")).to_owned();
-            loaded.units.push(Unit { file, manifest, path, dir, sourced });
+            loaded.units.push(Unit { file, manifest, path, dir, sourced, state_dir: told.clone() });
         }
     }
     loaded.diagnostics.append(&mut problems);
@@ -225,9 +228,7 @@ impl Reading<'_> {
         others.retain(|other| revision.as_ref().is_none_or(|revision| revision.id != other.id));
         match &revision {
             Some(revision) => {
-                let usual = Store::usual_dir(system).is_some_and(|usual| usual == state_dir);
-                let state_dir = (!usual).then(|| state_dir.to_owned());
-                let sourced = Sourced { tree: checkout.tree(&revision.id), state_dir };
+                let sourced = Sourced { tree: checkout.tree(&revision.id) };
                 self.read(&sourced.tree.join(checkout.path()), Some(&sourced));
             }
             None => {

@@ -18,6 +18,7 @@ pub(super) fn units(secrets: &str, rest: &str) -> Vec<Unit> {
         path: dir.join("mcp.yaml"),
         dir,
         sourced: None,
+        state_dir: None,
     }]
 }
 
@@ -225,6 +226,7 @@ fn uses_are_found_through_variables() {
         path: PathBuf::from("/mcp.yaml"),
         dir: PathBuf::from("/"),
         sourced: None,
+        state_dir: None,
     }];
     let found: Vec<(String, String, u32)> =
         uses(&units).into_iter().map(|found| (found.secret, found.server, found.place.line)).collect();
@@ -242,6 +244,7 @@ fn who_is_told_uses_secrets_too() {
         path: PathBuf::from("/mcp.yaml"),
         dir: PathBuf::from("/"),
         sourced: None,
+        state_dir: None,
     }];
     let found: Vec<(String, String, u32)> =
         uses(&units).into_iter().map(|found| (found.secret, found.server, found.place.line)).collect();

@@ -59,6 +59,10 @@ pub enum Kind {
     Resumed,
     /// A revision was approved.
     Approved,
+    /// A call waits for a person.
+    ApprovalNew,
+    /// Such a call was approved, rejected, made, or nobody answered in time.
+    ApprovalUpdated,
     /// Something that a person may want to know.
     Note,
 }
@@ -88,6 +92,8 @@ impl Kind {
             Self::Suspended => "suspended",
             Self::Resumed => "resumed",
             Self::Approved => "approved",
+            Self::ApprovalNew => "approval-new",
+            Self::ApprovalUpdated => "approval-updated",
             Self::Note => "note",
         }
     }

@@ -14,6 +14,8 @@
 //! approved.json       the revision that may change what is run
 //! watch.json, watch.lock   the process that watches
 //! notices.json        what was told last of each client, written by `watch`
+//! mcpkeel.db          what happens while the gateway runs; see [`db`]
+//! tools/              the definitions of servers' tools as they were seen last; see `crate::gateway`
 //! ```
 //!
 //! Invariant: directories are 0700 and files 0600; a file here is replaced whole or appended to, so
@@ -21,6 +23,7 @@
 //! user's own files. Looking needs no state at all, and creates none.
 
 mod backups;
+pub mod db;
 mod events;
 mod files;
 mod follow;

@@ -6,6 +6,7 @@
 //! purpose ([`Memory`]).
 #![allow(clippy::disallowed_methods)]
 
+mod apart;
 mod children;
 mod memory;
 mod nursery;
@@ -26,6 +27,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+pub use apart::Apart;
 pub use children::{Ending, end_group, keep_close};
 pub use memory::{Fault, Loss, Memory, Writer};
 pub use nursery::{Exit, Grip, Input, Nursery, Output, Spawned, become_nursery};

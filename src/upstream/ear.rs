@@ -30,6 +30,8 @@ pub enum Told {
     Note(String),
     /// The answer; nothing comes after it.
     Answer(Answer),
+    /// The question was taken back: no answer will come.
+    Ended,
 }
 
 /// The answer to a request.
@@ -49,7 +51,10 @@ struct Cell {
     bytes: usize,
     answer: Option<Answer>,
     waker: Option<Waker>,
+    is_ended: bool,
     is_deaf: bool,
+    /// Who wants to know when nobody listens any more.
+    farewell: Option<Waker>,
 }
 
 /// Both ends.
@@ -83,6 +88,26 @@ impl Mouth {
             wake(cell);
         }
     }
+
+    /// Says that no answer will come.
+    pub fn end(self) {
+        let mut cell = lock(&self.cell);
+        cell.is_ended = true;
+        wake(cell);
+    }
+
+    /// Comes when nobody listens any more.
+    pub async fn deaf(&self) {
+        std::future::poll_fn(|context| {
+            let mut cell = lock(&self.cell);
+            if cell.is_deaf {
+                return Poll::Ready(());
+            }
+            cell.farewell = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
 }
 
 fn wake(mut cell: MutexGuard<'_, Cell>) {
@@ -109,6 +134,9 @@ impl Ear {
         if let Some(answer) = cell.answer.take() {
             return Poll::Ready(Told::Answer(answer));
         }
+        if cell.is_ended {
+            return Poll::Ready(Told::Ended);
+        }
         if !cell.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
             cell.waker = Some(context.waker().clone());
         }
@@ -121,5 +149,8 @@ impl Drop for Ear {
         let mut cell = lock(&self.0);
         cell.is_deaf = true;
         cell.notes.clear();
+        if let Some(farewell) = cell.farewell.take() {
+            farewell.wake();
+        }
     }
 }

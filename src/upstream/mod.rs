@@ -16,7 +16,7 @@ mod peer;
 #[cfg(unix)]
 mod pipes;
 
-pub use ear::{Answer, Ear, Mouth, Told};
+pub use ear::{Answer, Ear, Mouth, Told, pair};
 pub use envelope::{Envelope, Kind, with};
-pub use open::{Line, OpenError, Opening};
+pub use open::{Line, OpenError, Opening, Openings};
 pub use peer::{Era, Gone, Hear, Heard, Peer, Question, Silent, error_for};

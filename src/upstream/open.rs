@@ -48,6 +48,21 @@ impl fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
+/// What a server said of itself in each era that it speaks; one at least.
+#[derive(Default)]
+pub struct Openings {
+    /// In 2026's way.
+    pub modern: Option<Opening>,
+    /// In the older one.
+    pub legacy: Option<Opening>,
+}
+
+impl Openings {
+    fn older(legacy: Opening) -> Self {
+        Self { modern: None, legacy: Some(legacy) }
+    }
+}
+
 /// What a server said of itself when it was greeted; texts are JSON.
 #[derive(Clone, Debug)]
 pub struct Opening {
@@ -138,14 +153,14 @@ impl Peer {
             Line::Remote(upstream) => remote(name, upstream, hear)?,
         };
         let greeted = tokio::time::timeout(patience, greet(&peer)).await;
-        let opening = greeted.unwrap_or_else(|_| {
+        let openings = greeted.unwrap_or_else(|_| {
             let seconds = patience.as_secs();
             Err(format!("`{name}` did not answer within {seconds} s of its start"))
         });
-        match opening {
-            Ok(opening) => {
+        match openings {
+            Ok(openings) => {
                 // Set once, here.
-                let _ = peer.opening.set(opening);
+                let _ = peer.openings.set(openings);
                 Ok(peer)
             }
             Err(why) => {
@@ -156,7 +171,7 @@ impl Peer {
     }
 }
 
-async fn greet(peer: &Peer) -> Result<Opening, String> {
+async fn greet(peer: &Peer) -> Result<Openings, String> {
     let forever = Duration::from_secs(3600);
     let params = json::object([("_meta", meta())]);
     let discover = peer.question("server/discover", Some(&params), forever);
@@ -168,37 +183,51 @@ async fn greet(peer: &Peer) -> Result<Opening, String> {
     match first {
         Some(Ok(answer)) => {
             if let Some(opening) = discovered(&answer) {
-                return Ok(opening);
+                return Ok(also_older(peer, opening).await);
             }
             if !answer.is_real && !may_be_old(&answer) {
                 return Err(why_not(&answer));
             }
-            shake_hands(peer, forever).await
+            shake_hands(peer, forever).await.map(Openings::older)
         }
         Some(Err(Unanswered::Gone(why))) => Err(why),
-        Some(Err(Unanswered::Silent)) => shake_hands(peer, forever).await,
+        Some(Err(Unanswered::Silent)) => shake_hands(peer, forever).await.map(Openings::older),
         None => {
             let shaken = shake_hands(peer, forever);
             tokio::pin!(shaken);
+            let newer = |modern| Openings { modern: Some(modern), legacy: None };
             tokio::select! {
                 answer = &mut discover => match answer {
                     Ok(answer) => match discovered(&answer) {
-                        Some(opening) => Ok(opening),
-                        None => shaken.await,
+                        Some(opening) => Ok(newer(opening)),
+                        None => shaken.await.map(Openings::older),
                     },
-                    Err(_) => shaken.await,
+                    Err(_) => shaken.await.map(Openings::older),
                 },
                 opening = &mut shaken => match opening {
-                    Ok(opening) => Ok(opening),
+                    Ok(opening) => Ok(Openings::older(opening)),
                     // A slow server of 2026 refuses it, and answers the other question.
                     Err(why) => match discover.await {
-                        Ok(answer) => discovered(&answer).ok_or(why),
+                        Ok(answer) => discovered(&answer).map(newer).ok_or(why),
                         Err(_) => Err(why),
                     },
                 },
             }
         }
     }
+}
+
+/// Many servers of 2026 speak the older way as well, on the same line, and only in it ask their questions as their
+/// authors wrote them. Each caller is then served in its own era. One that stops being of 2026 by that is an
+/// older one.
+async fn also_older(peer: &Peer, modern: Opening) -> Openings {
+    let Ok(legacy) = shake_hands(peer, HINT).await else {
+        return Openings { modern: Some(modern), legacy: None };
+    };
+    let params = json::object([("_meta", meta())]);
+    let again = peer.question("server/discover", Some(&params), HINT).await;
+    let is_still = again.is_ok_and(|answer| discovered(&answer).is_some());
+    Openings { modern: is_still.then_some(modern), legacy: Some(legacy) }
 }
 
 async fn shake_hands(peer: &Peer, patience: Duration) -> Result<Opening, String> {

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::ear::{self, Answer, Ear, Mouth, Told};
 use super::envelope::{Envelope, Kind, with};
-use super::open::{Opening, Out};
+use super::open::{Opening, Openings, Out};
 use crate::bridge::json;
 use crate::bridge::message::{self, UNREACHABLE};
 use crate::system::ticks;
@@ -62,7 +62,7 @@ pub struct Peer {
     pub(super) name: String,
     pub(super) out: Out,
     pub(super) hear: Hear,
-    pub(super) opening: OnceLock<Opening>,
+    pub(super) openings: OnceLock<Openings>,
     table: Mutex<Table>,
     gone: watch::Sender<Option<String>>,
 }
@@ -86,18 +86,28 @@ impl Peer {
     pub(super) fn new(name: &str, out: Out, hear: Hear) -> Arc<Self> {
         let table = Mutex::new(Table { used: ticks(), ..Table::default() });
         let (gone, _) = watch::channel(None);
-        Arc::new(Self { name: name.to_owned(), out, hear, opening: OnceLock::new(), table, gone })
+        Arc::new(Self { name: name.to_owned(), out, hear, openings: OnceLock::new(), table, gone })
     }
 
-    /// Its era.
+    /// Its era; the newer one of two.
     pub fn era(&self) -> Era {
-        self.opening.get().map_or(Era::Legacy, |opening| opening.era)
+        if self.speaks(Era::Modern) { Era::Modern } else { Era::Legacy }
+    }
+
+    /// Whether it speaks this era.
+    pub fn speaks(&self, era: Era) -> bool {
+        self.openings.get().is_some_and(|openings| match era {
+            Era::Modern => openings.modern.is_some(),
+            Era::Legacy => openings.legacy.is_some(),
+        })
     }
 
     /// What it said of itself.
     pub fn opening(&self) -> &Opening {
         static NOTHING: OnceLock<Opening> = OnceLock::new();
-        self.opening.get().unwrap_or_else(|| NOTHING.get_or_init(Opening::default))
+        let openings = self.openings.get();
+        let said = openings.and_then(|openings| openings.modern.as_ref().or(openings.legacy.as_ref()));
+        said.unwrap_or_else(|| NOTHING.get_or_init(Opening::default))
     }
 
     /// Its name and version as it says them, such as `everything 1.0.0`.
@@ -142,7 +152,9 @@ impl Peer {
 
     /// Takes a question back: the server is told, and no answer comes.
     pub fn cancel(&self, number: u64, reason: &str) {
-        if self.lock().asked.remove(&number).is_some() {
+        let asked = self.lock().asked.remove(&number);
+        if let Some(Asked { mouth, .. }) = asked {
+            mouth.end();
             let params = json::object([("requestId", number.to_string()), ("reason", json::quote(reason))]);
             self.tell(message::notification("notifications/cancelled", Some(&params)));
         }
@@ -152,6 +164,20 @@ impl Peer {
     pub fn tell(&self, text: String) {
         // A server that is gone hears nothing; whoever waits for it is told so.
         let _ = self.out.send(text);
+    }
+
+    /// Asks something of our own that only the older era has. Returns the result.
+    ///
+    /// # Errors
+    /// Why there is none, in a sentence.
+    pub async fn request_older(
+        &self,
+        method: &str,
+        params: &str,
+        patience: Duration,
+    ) -> Result<String, String> {
+        self.ask_own(&message::request(&message::Id::of("mcpkeel"), method, Some(params)), method, patience)
+            .await
     }
 
     /// Asks something of our own. Returns the result.
@@ -164,7 +190,12 @@ impl Peer {
         params: Option<&str>,
         patience: Duration,
     ) -> Result<String, String> {
-        let answer = self.question(method, params, patience).await.map_err(|why| match why {
+        let text = self.dressed(&message::request(&message::Id::of("mcpkeel"), method, params));
+        self.ask_own(&text, method, patience).await
+    }
+
+    async fn ask_own(&self, text: &str, method: &str, patience: Duration) -> Result<String, String> {
+        let answer = self.question_with(text, patience).await.map_err(|why| match why {
             Unanswered::Silent => format!("`{}` did not answer {method} in time", self.name),
             Unanswered::Gone(why) => why,
         })?;
@@ -179,31 +210,41 @@ impl Peer {
         }
     }
 
+    /// Asks something of our own that is answered late or never, such as `subscriptions/listen`.
+    ///
+    /// # Errors
+    /// When the server cannot be asked any more.
+    pub fn begin(&self, method: &str, params: &str) -> Result<(u64, Ear), Gone> {
+        let text = self.dressed(&message::request(&message::Id::of("mcpkeel"), method, Some(params)));
+        let id = own_id(&text);
+        self.ask(Question { text: &text, id, token: None, edits: Vec::new(), caller: 0 })
+    }
+
     pub(super) async fn question(
         &self,
         method: &str,
         params: Option<&str>,
         patience: Duration,
     ) -> Result<Answer, Unanswered> {
-        let own = message::Id::of("mcpkeel");
-        let text = self.dressed(&message::request(&own, method, params));
-        let id = Envelope::read(text.clone()).ok().and_then(|envelope| match envelope.kind {
-            Kind::Request { id, .. } => Some(id),
-            _ => None,
-        });
-        let question =
-            Question { text: &text, id: id.unwrap_or(0..0), token: None, edits: Vec::new(), caller: 0 };
+        let text = self.dressed(&message::request(&message::Id::of("mcpkeel"), method, params));
+        self.question_with(&text, patience).await
+    }
+
+    async fn question_with(&self, text: &str, patience: Duration) -> Result<Answer, Unanswered> {
+        let question = Question { text, id: own_id(text), token: None, edits: Vec::new(), caller: 0 };
         let (number, mut ear) = self.ask(question).map_err(|Gone(why)| Unanswered::Gone(why))?;
         let answer = async {
             loop {
-                if let Told::Answer(answer) = ear.next().await {
-                    return answer;
+                match ear.next().await {
+                    Told::Answer(answer) => return Some(answer),
+                    Told::Ended => return None,
+                    Told::Note(_) => {}
                 }
             }
         };
         match tokio::time::timeout(patience, answer).await {
-            Ok(answer) => Ok(answer),
-            Err(_) => {
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) | Err(_) => {
                 self.cancel(number, "no answer in time");
                 Err(Unanswered::Silent)
             }
@@ -212,9 +253,9 @@ impl Peer {
 
     /// With what a server of 2026 wants in every request.
     fn dressed(&self, text: &str) -> String {
-        match self.opening.get().map(|opening| opening.era) {
-            Some(Era::Modern) => super::open::with_meta(text),
-            _ => text.to_owned(),
+        match self.era() {
+            Era::Modern => super::open::with_meta(text),
+            Era::Legacy => text.to_owned(),
         }
     }
 
@@ -354,6 +395,14 @@ impl Peer {
 
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where the id of a request of our own is.
+fn own_id(text: &str) -> Range<usize> {
+    match Envelope::look(text) {
+        Ok((Kind::Request { id, .. }, _)) => id,
+        _ => 0..0,
     }
 }
 

@@ -153,6 +153,17 @@ impl Inbox {
         self.state().waiting.stop
     }
 
+    /// Waits for the end, whatever else happens.
+    pub fn until_stopped(&self) -> Stop {
+        let mut state = self.state();
+        loop {
+            if let Some(stop) = state.waiting.stop {
+                return stop;
+            }
+            state = self.bell.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+    }
+
     /// From now on these names matter.
     pub fn set_places(&self, places: Places) {
         self.state().places = places;

@@ -12,6 +12,7 @@ use super::reporting::{Reporter, Tell};
 use super::torn::{Torn, Wholeness};
 use super::verdict::{Finding, Findings, Verdict, targets, verdict, worse};
 use crate::base::{Diagnostic, Fingerprint};
+use crate::guard::LOCK_FILE;
 use crate::manifest::model::{Approve, ManifestSource, Settings};
 use crate::plan::{Action, FilePlan, Ledger, Options, Plan};
 use crate::reconcile::{self, Care, Loaded, Scene, Which};
@@ -142,6 +143,10 @@ impl Reconciler {
         self.store.prepare(&*system)?;
         let settled = self.settle(&mut passed, tell);
         let stands = self.load(&view, &mut passed);
+        // The gateway goes by it, and hears of it through a pass.
+        if let Ok(real) = follow(&view, &self.manifest) {
+            let _ = view.meta(&real.with_file_name(LOCK_FILE));
+        }
         let result = settled.and_then(|()| match self.good.take() {
             Some(good) => {
                 let result = self.reconcile(&good, &view, stands, &mut passed, tell);

@@ -2,6 +2,7 @@
 //!
 //! A directory `tests/golden/cases/ID` holds the inputs (`mcp.yaml`, `mcp.update.yaml`, `before.*`,
 //! `malformed.*`) and what must come out (`create.*`, `foreign.*`, `update.*`, `plan.txt`).
+//! `tests/golden/gateway` has the same for clients that reach their servers at the gateway.
 //! `MCPKEEL_BLESS=1 cargo test golden` writes the latter; read the difference before you commit it.
 
 use std::fs;
@@ -22,9 +23,9 @@ struct Case {
 }
 
 fn cases() -> Vec<PathBuf> {
-    let dir = repo().join("tests/golden/cases");
-    let mut cases: Vec<PathBuf> =
-        fs::read_dir(&dir).expect("the cases").map(|entry| entry.expect("a case").path()).collect();
+    let listed = |dir| fs::read_dir(repo().join(dir)).expect("the cases");
+    let entries = listed("tests/golden/cases").chain(listed("tests/golden/gateway"));
+    let mut cases: Vec<PathBuf> = entries.map(|entry| entry.expect("a case").path()).collect();
     cases.sort();
     cases
 }
@@ -125,8 +126,9 @@ impl Case {
         assert_eq!(self.bytes().expect("still there"), foreign, "taking the update back restores the bytes");
 
         // Somebody changes an argument of ours.
-        assert!(foreign.contains("/srv/files"), "the case needs `/srv/files` in an entry");
-        self.sandbox.write(&self.live, foreign.replace("/srv/files", "/by/hand"));
+        let ours = ["/srv/files", "connect"].into_iter().find(|ours| foreign.contains(ours));
+        let ours = ours.expect("the case needs `/srv/files` in an entry, or one of the gateway");
+        self.sandbox.write(&self.live, foreign.replace(ours, "/by/hand"));
         self.plan("drift");
         self.apply();
         assert_eq!(self.bytes().expect("still there"), foreign, "drift is repaired byte for byte");

@@ -189,11 +189,6 @@ fn what_cannot_be_honoured_yet_is_refused_and_not_narrowed() {
         assert!(!home.exists(CURSOR));
         assert_eq!(steps(&home, &[]), ["cursor a blocked"]);
     }
-    let home = home(
-        "version: 1\nservers:\n  a: { command: a }\nclients:\n  cursor: { servers: [a], delivery: gateway }\n",
-    );
-    says(&apply(&home).exits(6), "yet");
-    assert!(!home.exists(CURSOR));
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod contracts;
 #[cfg(unix)]
 mod delivery;
 mod events;
+mod gateway;
 #[cfg(unix)]
 mod leaks;
 mod language;

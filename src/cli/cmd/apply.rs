@@ -188,6 +188,9 @@ fn report(session: &mut Session<'_>, args: &Args, loaded: &Loaded, plan: &Plan, 
             }
             let tail = match (&applied.id, applied.files.is_empty()) {
                 (Some(_), false) => "Applied. `mcpkeel undo` takes it back.",
+                (Some(_), true) if plan.has_changes() => {
+                    "Applied: what the gateway runs; no file had to change."
+                }
                 _ if plan.has_failed_blocks()
                     || plan.counts().refused > 0
                     || plan.files.iter().any(|file| file.refused.is_some()) =>

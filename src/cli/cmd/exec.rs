@@ -2,9 +2,9 @@ use std::io;
 
 use super::super::failure::Failure;
 use super::super::session::Session;
-use crate::base::{Diagnostic, Secret};
-use crate::bridge::{self, Bridge, Remote, Upstream};
-use crate::clients::{Filter, Launch, Text};
+use crate::base::Diagnostic;
+use crate::bridge::{self, Bridge, Upstream};
+use crate::clients::Filter;
 use crate::desired::{self, Chosen, Machine, Unit};
 use crate::reconcile::{Care, Loaded, Which};
 use crate::secrets::Vault;
@@ -34,10 +34,9 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
     let started = crate::secrets::with_machine(session.system, units, |machine| {
         let chosen = agreed(args, units, machine)?;
         let filters = args.client.is_some();
-        let launch = desired::reach(&chosen.server, units, chosen.unit, machine)
-            .map_err(|problem| failed(*problem))?;
         let vault = Vault::new(session.system, units);
-        let upstream = fill(&chosen, launch, &vault).map_err(|problem| failed(*problem))?;
+        let upstream =
+            bridge::upstream(&chosen, units, machine, &vault).map_err(|problem| failed(*problem))?;
         let tools = match filters {
             true => Filter { allow: chosen.tools.allow.clone(), deny: chosen.tools.deny.clone() },
             false => Filter::default(),
@@ -115,44 +114,6 @@ fn choose(args: &Args, units: &[Unit], machine: &Machine<'_>) -> Result<Chosen, 
         return Err(Failure::Refused { message, hint: "name the command that runs it".to_owned() });
     }
     Ok(chosen)
-}
-
-/// The launch with every reference in its place.
-fn fill(chosen: &Chosen, launch: Launch, vault: &Vault<'_>) -> Result<Upstream, Box<Diagnostic>> {
-    let of = |what: &str, text: &Text| {
-        vault.fill(text).map_err(|problem| {
-            let message = format!("{what} of `{}`: {}", chosen.name, problem.message);
-            Box::new(Diagnostic { message, ..*problem })
-        })
-    };
-    let pairs = |what: &str, pairs: Vec<(String, Text)>| {
-        let filled = pairs.into_iter().map(|(name, text)| {
-            let value = of(&format!("{what} `{name}`"), &text)?;
-            Ok((name, value))
-        });
-        filled.collect::<Result<Vec<(String, Secret<String>)>, Box<Diagnostic>>>()
-    };
-    Ok(match launch {
-        Launch::Stdio { command, args, env, cwd } => Upstream::Stdio(Program {
-            command: of("the command", &command)?,
-            args: args
-                .iter()
-                .enumerate()
-                .map(|(at, arg)| of(&format!("argument {}", at + 1), arg))
-                .collect::<Result<_, _>>()?,
-            env: pairs("the variable", env)?,
-            cwd: match cwd {
-                Some(cwd) => Some(of("`cwd`", &cwd)?.expose().into()),
-                None => None,
-            },
-        }),
-        Launch::Http { url, headers } => {
-            Upstream::Http(Remote { url: of("the address", &url)?, headers: pairs("the header", headers)? })
-        }
-        Launch::Sse { url, headers } => {
-            Upstream::Sse(Remote { url: of("the address", &url)?, headers: pairs("the header", headers)? })
-        }
-    })
 }
 
 fn failed(problem: Diagnostic) -> Failure {

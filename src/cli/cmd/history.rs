@@ -75,7 +75,12 @@ fn matters(event: &Event) -> bool {
     match event.event {
         EventKind::Condition => event.condition != Some(Stand::Reconciling),
         EventKind::Revision | EventKind::Suspended | EventKind::Resumed | EventKind::Approved => true,
-        EventKind::Started | EventKind::Stopped | EventKind::Applied | EventKind::Note => false,
+        EventKind::Started
+        | EventKind::Stopped
+        | EventKind::Applied
+        | EventKind::ApprovalNew
+        | EventKind::ApprovalUpdated
+        | EventKind::Note => false,
     }
 }
 

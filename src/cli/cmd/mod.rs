@@ -5,6 +5,7 @@ pub mod apply;
 pub mod approve;
 pub mod backup;
 pub mod client;
+pub mod connect;
 pub mod completions;
 pub mod diff;
 pub mod doctor;
@@ -24,6 +25,7 @@ pub mod service;
 pub mod status;
 pub mod suspend;
 pub mod undo;
+pub mod up;
 pub mod validate;
 pub mod verify;
 pub mod watch;
@@ -46,6 +48,7 @@ pub fn run(session: &mut Session<'_>, command: Command) -> Result<u8, Failure> {
         Command::Diff(args) => diff::run(session, &args),
         Command::Adopt(args) => adopt::run(session, &args),
         Command::Watch(args) => watch::run(session, &args),
+        Command::Up(args) => up::run(session, &args),
         Command::Suspend(args) => suspend::run(session, &args),
         Command::Resume(args) => suspend::resume(session, &args),
         Command::Approve(args) => approve::run(session, &args),
@@ -61,6 +64,7 @@ pub fn run(session: &mut Session<'_>, command: Command) -> Result<u8, Failure> {
         Command::Explain(args) => explain::run(session, &args),
         Command::Doctor(args) => doctor::run(session, &args),
         Command::Exec(args) => exec::run(session, &args),
+        Command::Connect(args) => connect::run(session, &args),
         Command::Completions(args) => completions::run(session, &args),
         Command::Man(args) => man::run(session, &args),
     }

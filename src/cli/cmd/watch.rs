@@ -67,7 +67,7 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         manifest,
         socket: daemon::socket_path(&*system, &store),
     };
-    let control = Control::start(system.clone(), watching.clone(), inbox, snapshot)
+    let control = Control::start(system.clone(), watching.clone(), inbox, snapshot, None)
         .map_err(|error| Failure::failed(format!("the control socket cannot be opened: {error}")))?;
     store.save_watching(&*system, &watching)?;
     let stopped = watch::run(watch, &mut |event| print(session, format, event));
@@ -81,7 +81,7 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
 }
 
 /// An event, as it happens.
-fn print(session: &mut Session<'_>, format: Format, event: &Event) {
+pub(super) fn print(session: &mut Session<'_>, format: Format, event: &Event) {
     match format {
         Format::Json => session.out.data(serde_json::json!(event).to_string()),
         Format::Text => session.out.say(line(event)),
@@ -101,7 +101,7 @@ fn line(event: &Event) -> String {
 }
 
 /// How many stand how, in one line.
-fn summary(conditions: &Conditions) -> String {
+pub(super) fn summary(conditions: &Conditions) -> String {
     let all: Vec<&Condition> = conditions.manifest.iter().chain(conditions.clients.values()).collect();
     let count = |stand: Stand| all.iter().filter(|condition| condition.condition == stand).count();
     let stands = [Stand::Ready, Stand::Reconciling, Stand::Stalled, Stand::Contended];

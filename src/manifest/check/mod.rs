@@ -6,6 +6,7 @@
 //! Start at [`check()`]; one file per section of the manifest.
 
 mod clients;
+mod gateway;
 mod names;
 mod references;
 mod servers;
@@ -45,6 +46,7 @@ pub fn check(files: &[Parsed], clients: &[&str]) -> Vec<Diagnostic> {
         found.append(&mut section.found);
     }
     watching::misplaced(files, &mut found);
+    gateway::gateway(files, &names, &mut found);
     if names.complete && files.iter().all(|parsed| parsed.manifest.is_some()) {
         references::unused(files, &used, &mut found);
     }

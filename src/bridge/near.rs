@@ -1,0 +1,144 @@
+//! A server at a socket of this machine, which may go and come back: the gateway.
+//!
+//! Invariant: a request is tried again only as long as it was not sent.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::{Client, RequestBuilder, Response, Url};
+use tokio::time::{sleep, timeout};
+
+use super::link::{Place, Trouble};
+use super::remote;
+use crate::base::Secret;
+
+/// How long a request waits for a server that is away.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long, where it was never seen and nobody starts it.
+const LITTLE_PATIENCE: Duration = Duration::from_secs(1);
+/// Between two tries: the first wait, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
+
+/// A server at a socket.
+pub struct Near {
+    /// The path of its endpoint there, such as `/mcp`.
+    pub path: String,
+    /// Headers of every request.
+    pub headers: Vec<(String, Secret<String>)>,
+    /// Where the socket, or the pipe, is now.
+    pub find: Arc<dyn Fn() -> PathBuf + Send + Sync>,
+    /// Starts it if nobody is there and that is allowed. It may take its time; it is there when this comes
+    /// back, or the text says why not and what to do.
+    pub wake: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+}
+
+/// The way to it.
+pub struct Way {
+    near: Near,
+    url: Url,
+    /// The client for the socket as it was found last.
+    open: Mutex<Option<(PathBuf, Client)>>,
+    was_there: AtomicBool,
+    waking: tokio::sync::Mutex<()>,
+}
+
+/// Whether a request is worth starting the server for, and waiting for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urge {
+    /// Somebody waits for what comes of it.
+    Wanted,
+    /// It is only of use where the server is.
+    Idle,
+}
+
+impl Way {
+    pub fn new(near: Near, url: Url) -> Self {
+        Self {
+            near,
+            url,
+            open: Mutex::default(),
+            was_there: AtomicBool::new(false),
+            waking: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Sends a request, as soon as there is somebody to send it to.
+    pub async fn send(
+        &self,
+        make: impl Fn(&Client) -> RequestBuilder,
+        urge: Urge,
+        place: &Place,
+    ) -> Result<Response, Trouble> {
+        let why = Mutex::new(None);
+        let trying = async {
+            let mut pause = PAUSES.0;
+            loop {
+                let client = self.client(place)?;
+                let error = match make(&client).send().await {
+                    Ok(response) => {
+                        self.was_there.store(true, Ordering::Relaxed);
+                        return Ok(response);
+                    }
+                    Err(error) => error,
+                };
+                if urge == Urge::Idle || !error.is_connect() {
+                    return Err(place.unreachable(error));
+                }
+                if let Err(text) = self.wake().await {
+                    let hopeless = !self.was_there.load(Ordering::Relaxed);
+                    *lock(&why) = Some((text, hopeless));
+                }
+                sleep(pause).await;
+                pause = (pause * 2).min(PAUSES.1);
+            }
+        };
+        let patient = async {
+            sleep(LITTLE_PATIENCE).await;
+            let is_hopeless = lock(&why).as_ref().is_some_and(|(_, hopeless)| *hopeless);
+            if !is_hopeless {
+                sleep(PATIENCE - LITTLE_PATIENCE).await;
+            }
+        };
+        tokio::select! {
+            sent = trying => return sent,
+            () = patient => {}
+        }
+        let text = lock(&why).take().map(|(text, _)| text);
+        Err(place.trouble(None, &text.unwrap_or_else(|| "does not answer at its socket".to_owned())))
+    }
+
+    async fn wake(&self) -> Result<(), String> {
+        let _one_at_a_time = self.waking.lock().await;
+        let wake = Arc::clone(&self.near.wake);
+        match timeout(PATIENCE, tokio::task::spawn_blocking(move || wake())).await {
+            Ok(Ok(woken)) => woken,
+            // It is still at it, or panicked; either way the socket tells.
+            Ok(Err(_)) | Err(_) => Ok(()),
+        }
+    }
+
+    /// The client for where the socket is now.
+    fn client(&self, place: &Place) -> Result<Client, Trouble> {
+        let socket = (self.near.find)();
+        let mut open = lock(&self.open);
+        if let Some((known, client)) = open.as_ref()
+            && *known == socket
+        {
+            return Ok(client.clone());
+        }
+        let client = remote::http_client(&self.url);
+        #[cfg(unix)]
+        let client = client.unix_socket(socket.as_path());
+        #[cfg(windows)]
+        let client = client.windows_named_pipe(socket.as_os_str());
+        let client = client.build().map_err(|error| place.unreachable(error))?;
+        *open = Some((socket, client.clone()));
+        Ok(client)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

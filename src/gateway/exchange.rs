@@ -1,0 +1,552 @@
+//! One message that a caller posts, and what goes back.
+//!
+//! Start at [`post`]: the era of the message decides which of the two halves of the protocol it belongs to.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
+
+use super::caller::Caller;
+use super::forward;
+use super::house::{House, Listener, lock};
+use super::page::{Message, Page, Source};
+use super::session::Session;
+use super::stock::List;
+use super::view::{Endpoint, View};
+use crate::bridge::eras::{CLIENT_CAPABILITIES, LEGACY, LOG_LEVEL, MODERN, SERVER_INFO, SUBSCRIPTION};
+use crate::bridge::json::{self, Members};
+use crate::bridge::message::{INTERNAL, INVALID_PARAMS, INVALID_REQUEST};
+use crate::bridge::mirror::VERSION;
+use crate::guard::Scope;
+use crate::upstream::{Ear, Envelope, Kind, Told, error_for, pair};
+
+pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const PROTOCOL: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+const NAME: HeaderName = HeaderName::from_static("mcp-name");
+
+/// Versions of the 2025 era.
+const KNOWN: &[&str] = &["2024-11-05", "2025-03-26", "2025-06-18", LEGACY];
+
+/// JSON-RPC: no such method.
+pub(super) const METHOD_NOT_FOUND: i64 = -32601;
+/// 2026: a header says something else than the body.
+const HEADER_MISMATCH: i64 = -32020;
+/// 2026: a version that is not spoken here.
+const UNSUPPORTED_VERSION: i64 = -32022;
+
+/// Methods that 2026 has no more.
+const REMOVED: &[&str] =
+    &["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
+
+/// Notifications of changes: what a listener calls them, and what they are called.
+const CHANGES: [(&str, &str); 3] = [
+    ("toolsListChanged", "notifications/tools/list_changed"),
+    ("promptsListChanged", "notifications/prompts/list_changed"),
+    ("resourcesListChanged", "notifications/resources/list_changed"),
+];
+
+/// Who comes, and where.
+#[derive(Clone)]
+pub struct Visit {
+    /// Who.
+    pub caller: Arc<Caller>,
+    /// Where.
+    pub endpoint: Endpoint,
+    /// How long they wait for a person to agree, when they said so.
+    pub waits: Option<std::time::Duration>,
+}
+
+/// What a request of 2026 says of itself.
+pub struct Modern {
+    /// What the caller can do, as JSON.
+    pub capabilities: String,
+    /// The least level of what it wants to be told, as JSON.
+    pub level: Option<String>,
+}
+
+/// A message was posted.
+pub async fn post(house: &Arc<House>, visit: &Visit, headers: &HeaderMap, body: String) -> Response<Page> {
+    let text = match json::one_line(&body) {
+        std::borrow::Cow::Borrowed(line) if line.len() == body.len() => body,
+        line => line.into_owned(),
+    };
+    let envelope = match Envelope::read(text) {
+        Ok(envelope) => envelope,
+        Err(fault) => return json_of(StatusCode::BAD_REQUEST, fault.answer()),
+    };
+    let meta = envelope.members().and_then(|params| params.object("_meta"));
+    let version = meta.as_ref().and_then(|meta| meta.text(VERSION));
+    let says_modern = headers.get(&PROTOCOL).is_some_and(|version| version.as_bytes() == MODERN.as_bytes());
+    let Some(version) = version else {
+        drop(meta);
+        if says_modern && let Kind::Request { id, .. } = &envelope.kind {
+            let why = format!("Invalid params: _meta has no {VERSION}");
+            return json_of(StatusCode::BAD_REQUEST, error_for(envelope.part(id), INVALID_PARAMS, &why));
+        }
+        return legacy(house, visit, headers, envelope).await;
+    };
+    let get = |name: &str| meta.as_ref().and_then(|meta| meta.get(name)).map(str::to_owned);
+    let modern = Modern {
+        capabilities: get(CLIENT_CAPABILITIES).unwrap_or_else(|| "{}".to_owned()),
+        level: get(LOG_LEVEL),
+    };
+    let lacks = meta.as_ref().is_some_and(|meta| meta.get(CLIENT_CAPABILITIES).is_none());
+    drop(meta);
+    let id = match &envelope.kind {
+        Kind::Request { id, .. } => envelope.part(id).to_owned(),
+        _ => "null".to_owned(),
+    };
+    if let Some(why) = mismatch(headers, &envelope, &version) {
+        return json_of(StatusCode::BAD_REQUEST, error_for(&id, HEADER_MISMATCH, &why));
+    }
+    if version != MODERN {
+        let data = json::object([
+            ("supported", format!("[{}]", json::quote(MODERN))),
+            ("requested", json::quote(&version)),
+        ]);
+        let error = json::object([
+            ("code", UNSUPPORTED_VERSION.to_string()),
+            ("message", json::quote("Unsupported protocol version")),
+            ("data", data),
+        ]);
+        let text = json::object([("jsonrpc", "\"2.0\""), ("id", &id), ("error", &error)]);
+        return json_of(StatusCode::BAD_REQUEST, text);
+    }
+    if lacks {
+        let why = format!("Invalid params: _meta has no {CLIENT_CAPABILITIES}");
+        return json_of(StatusCode::BAD_REQUEST, error_for(&id, INVALID_PARAMS, &why));
+    }
+    of_2026(house, visit, envelope, modern).await
+}
+
+/// What a header says that the body does not.
+fn mismatch(headers: &HeaderMap, envelope: &Envelope, version: &str) -> Option<String> {
+    let get = |name: &HeaderName| headers.get(name).map(|value| decoded(value.as_bytes()));
+    let check = |name: &HeaderName, body: &str| match get(name) {
+        None => Some(format!("Header mismatch: {name} is missing; the body says {body}")),
+        Some(header) if header != body => {
+            Some(format!("Header mismatch: {name} says {header}, the body says {body}"))
+        }
+        Some(_) => None,
+    };
+    if let Some(why) = check(&PROTOCOL, version) {
+        return Some(why);
+    }
+    let method = envelope.method()?;
+    if let Some(why) = check(&METHOD, method) {
+        return Some(why);
+    }
+    let source = match method {
+        "tools/call" | "prompts/get" => "name",
+        "resources/read" => "uri",
+        _ => return None,
+    };
+    let name = envelope.members()?.text(source)?;
+    check(&NAME, &name)
+}
+
+/// A header's value, which may be base64 between marks.
+fn decoded(value: &[u8]) -> String {
+    use base64::Engine as _;
+    let text = String::from_utf8_lossy(value).trim().to_owned();
+    let inner = text.strip_prefix("=?base64?").and_then(|text| text.strip_suffix("?="));
+    let bytes = inner.and_then(|inner| base64::engine::general_purpose::STANDARD.decode(inner).ok());
+    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or(text)
+}
+
+async fn legacy(
+    house: &Arc<House>,
+    visit: &Visit,
+    headers: &HeaderMap,
+    envelope: Envelope,
+) -> Response<Page> {
+    if let Kind::Request { id, method } = &envelope.kind
+        && method == "initialize"
+    {
+        let id = envelope.part(id).to_owned();
+        return initialize(house, visit, &id, envelope).await;
+    }
+    if let Some(version) = headers.get(&PROTOCOL) {
+        let is_known = version.to_str().is_ok_and(|version| KNOWN.contains(&version));
+        if !is_known {
+            let why = "Bad request: this version of the protocol is not spoken here";
+            return json_of(StatusCode::BAD_REQUEST, error_for("null", INVALID_REQUEST, why));
+        }
+    }
+    let session = match session(house, visit, headers) {
+        Ok(session) => session,
+        Err(response) => return *response,
+    };
+    session.touch();
+    match &envelope.kind {
+        Kind::Request { .. } => of_2025(house, visit, &session, envelope).await,
+        Kind::Notification { method } => {
+            told(house, visit, &session, method, &envelope);
+            accepted()
+        }
+        Kind::Answer { id, result } => {
+            if let Some(id) = id {
+                let answer = match result {
+                    Some(result) => Ok(envelope.part(result).to_owned()),
+                    None => {
+                        let members = Members::of(&envelope.text);
+                        Err(members
+                            .and_then(|members| members.get("error").map(str::to_owned))
+                            .unwrap_or_default())
+                    }
+                };
+                session.answered(envelope.part(id), answer);
+            }
+            accepted()
+        }
+    }
+}
+
+/// The session that a request names.
+pub(super) fn session(
+    house: &House,
+    visit: &Visit,
+    headers: &HeaderMap,
+) -> Result<Arc<Session>, Box<Response<Page>>> {
+    let Some(id) = headers.get(&SESSION).and_then(|id| id.to_str().ok()) else {
+        let why = "Bad request: Mcp-Session-Id is missing; send initialize first";
+        return Err(Box::new(json_of(StatusCode::BAD_REQUEST, error_for("null", INVALID_REQUEST, why))));
+    };
+    house.session(id, &visit.caller, &visit.endpoint).ok_or_else(|| {
+        let why = "Session not found: send initialize again";
+        Box::new(json_of(StatusCode::NOT_FOUND, error_for("null", -32001, why)))
+    })
+}
+
+async fn initialize(house: &Arc<House>, visit: &Visit, id: &str, envelope: Envelope) -> Response<Page> {
+    let wanted = envelope.members().and_then(|params| params.text("protocolVersion"));
+    let version = wanted.filter(|version| KNOWN.contains(&version.as_str()));
+    let version = json::quote(version.as_deref().unwrap_or(LEGACY));
+    let greeting = match greeting(house, visit).await {
+        Ok(greeting) => greeting,
+        Err(why) => return json_of(StatusCode::OK, error_for(id, INTERNAL, &why)),
+    };
+    let session = match house.open(Arc::clone(&visit.caller), visit.endpoint.clone(), envelope.text) {
+        Ok(session) => session,
+        Err(why) => return json_of(StatusCode::SERVICE_UNAVAILABLE, error_for(id, INTERNAL, &why)),
+    };
+    let mut result = vec![
+        ("protocolVersion", version),
+        ("capabilities", greeting.capabilities),
+        ("serverInfo", greeting.info),
+    ];
+    result.extend(greeting.instructions.map(|text| ("instructions", text)));
+    let mut response = json_of(StatusCode::OK, result_for(id, &json::object(result)));
+    if let Ok(session) = HeaderValue::try_from(session) {
+        response.headers_mut().insert(SESSION, session);
+    }
+    response
+}
+
+/// What is said of this address; texts are JSON.
+struct Greeting {
+    capabilities: String,
+    info: String,
+    instructions: Option<String>,
+}
+
+async fn greeting(house: &Arc<House>, visit: &Visit) -> Result<Greeting, String> {
+    let view = house.view(&visit.caller, &visit.endpoint);
+    if let Endpoint::One(server) = &visit.endpoint {
+        if house.stock(server).is_none()
+            && let Some(server) = house.supervisor().and_then(|supervisor| supervisor.server(server))
+        {
+            let peer = server.ready().await.map_err(|error| error.to_string())?;
+            let opening = peer.opening();
+            return Ok(Greeting {
+                capabilities: opening.capabilities.clone(),
+                info: opening.info.clone(),
+                instructions: opening.instructions.clone(),
+            });
+        }
+        let stock = house.stock(server).ok_or_else(|| format!("`{server}` is not here"))?;
+        return Ok(Greeting {
+            capabilities: stock.capabilities.clone(),
+            info: stock.info.clone(),
+            instructions: stock.instructions.clone(),
+        });
+    }
+    Ok(Greeting {
+        // Servers come and go, and what they can do with them.
+        capabilities: concat!(
+            r#"{"tools":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true},"#,
+            r#""prompts":{"listChanged":true},"completions":{},"logging":{}}"#
+        )
+        .to_owned(),
+        info: json::object([
+            ("name", json::quote("mcpkeel")),
+            ("title", json::quote("mcpkeel gateway")),
+            ("version", json::quote(env!("CARGO_PKG_VERSION"))),
+        ]),
+        instructions: view.instructions.clone(),
+    })
+}
+
+async fn of_2025(
+    house: &Arc<House>,
+    visit: &Visit,
+    session: &Arc<Session>,
+    envelope: Envelope,
+) -> Response<Page> {
+    let Kind::Request { id, method } = &envelope.kind else { return accepted() };
+    let id = envelope.part(id);
+    let done = |result: &str| json_of(StatusCode::OK, result_for(id, result));
+    match method.as_str() {
+        "ping" => done("{}"),
+        "logging/setLevel" => {
+            let Some(level) = envelope.members().and_then(|params| params.get("level").map(str::to_owned))
+            else {
+                return json_of(StatusCode::OK, error_for(id, INVALID_PARAMS, "Invalid params: no level"));
+            };
+            session.set_level(&level);
+            super::news::set_level(house, &level);
+            done("{}")
+        }
+        "resources/subscribe" | "resources/unsubscribe" => {
+            let uri = envelope.members().and_then(|params| params.text("uri"));
+            let Some(uri) = uri else {
+                return json_of(StatusCode::OK, error_for(id, INVALID_PARAMS, "Invalid params: no uri"));
+            };
+            let wants = method == "resources/subscribe";
+            session.subscribe(&uri, wants);
+            let view = house.view(&visit.caller, &visit.endpoint);
+            match super::news::subscribe(house, &view, &uri, wants).await {
+                Ok(()) => done("{}"),
+                Err(why) => json_of(StatusCode::OK, error_for(id, INTERNAL, &why)),
+            }
+        }
+        method => match List::of(method) {
+            Some(list) => done(&listed(house, visit, list).await),
+            None => forward::request(house, visit, Some(session), None, &envelope).await,
+        },
+    }
+}
+
+async fn of_2026(house: &Arc<House>, visit: &Visit, envelope: Envelope, modern: Modern) -> Response<Page> {
+    let Kind::Request { id, method } = &envelope.kind else {
+        // Of notifications only the taking back of a request has a meaning, and that is a closed stream.
+        return accepted();
+    };
+    let id = envelope.part(id);
+    let done = |result: String| json_of(StatusCode::OK, result_for(id, &result));
+    match method.as_str() {
+        "server/discover" => match greeting(house, visit).await {
+            Err(why) => json_of(StatusCode::OK, error_for(id, INTERNAL, &why)),
+            Ok(greeting) => {
+                let meta = json::object([(SERVER_INFO, greeting.info)]);
+                let mut result = vec![
+                    ("resultType", "\"complete\"".to_owned()),
+                    ("supportedVersions", format!("[{}]", json::quote(MODERN))),
+                    ("capabilities", greeting.capabilities),
+                    ("ttlMs", "0".to_owned()),
+                    ("cacheScope", "\"private\"".to_owned()),
+                    ("_meta", meta),
+                ];
+                result.extend(greeting.instructions.map(|text| ("instructions", text)));
+                done(json::object(result))
+            }
+        },
+        "subscriptions/listen" => listen(house, visit, id, &envelope).await,
+        method if REMOVED.contains(&method) => {
+            json_of(StatusCode::NOT_FOUND, error_for(id, METHOD_NOT_FOUND, "Method not found"))
+        }
+        method => match List::of(method) {
+            Some(list) => {
+                let result = listed(house, visit, list).await;
+                let more = r#","resultType":"complete","ttlMs":0,"cacheScope":"private"}"#;
+                done(format!("{}{more}", result.trim_end_matches('}')))
+            }
+            None => forward::request(house, visit, None, Some(modern), &envelope).await,
+        },
+    }
+}
+
+/// A list as the result of a request.
+async fn listed(house: &Arc<House>, visit: &Visit, list: List) -> String {
+    let scope = match list {
+        List::Tools => Scope::ToolsRead,
+        List::Prompts => Scope::PromptsRead,
+        List::Resources | List::Templates => Scope::ResourcesRead,
+    };
+    let mut view = house.view(&visit.caller, &visit.endpoint);
+    if super::upkeep::await_first(house, &view, visit).await {
+        view = house.view(&visit.caller, &visit.endpoint);
+    }
+    let list_text = if visit.caller.may(scope) { view.list(list) } else { "[]" };
+    format!("{{\"{}\":{list_text}}}", list.member())
+}
+
+/// A notification of a client of 2025.
+fn told(house: &Arc<House>, visit: &Visit, session: &Arc<Session>, method: &str, envelope: &Envelope) {
+    match method {
+        "notifications/cancelled" => {
+            let Some(params) = envelope.members() else { return };
+            let Some(id) = params.get("requestId") else { return };
+            let reason = params.text("reason");
+            session.cancels(id, reason.as_deref().unwrap_or("the client took it back"));
+        }
+        "notifications/roots/list_changed" => {
+            house.rooted.store(session.number, std::sync::atomic::Ordering::Relaxed);
+            let view = house.view(&visit.caller, &visit.endpoint);
+            super::news::pass_down(house, &view, &envelope.text);
+        }
+        "notifications/initialized" | "notifications/progress" => {}
+        _ => {
+            if let Endpoint::One(_) = &visit.endpoint {
+                let view = house.view(&visit.caller, &visit.endpoint);
+                super::news::pass_down(house, &view, &envelope.text);
+            }
+        }
+    }
+}
+
+/// A client's standing stream.
+pub fn get(house: &Arc<House>, visit: &Visit, headers: &HeaderMap) -> Response<Page> {
+    let session = match session(house, visit, headers) {
+        Ok(session) => session,
+        Err(response) => return *response,
+    };
+    let Some(ear) = session.listen() else {
+        let why = "Conflict: this session has its stream already";
+        return json_of(StatusCode::CONFLICT, error_for("null", -32000, why));
+    };
+    let standing = Standing { session: Arc::clone(&session), ear: Some(ear) };
+    streamed(Page::stream(Vec::new(), Box::new(standing)))
+}
+
+/// A client goes.
+pub fn delete(house: &Arc<House>, visit: &Visit, headers: &HeaderMap) -> Response<Page> {
+    match session(house, visit, headers) {
+        Err(response) => *response,
+        Ok(_) => {
+            if let Some(id) = headers.get(&SESSION).and_then(|id| id.to_str().ok()) {
+                house.close(id);
+            }
+            status(StatusCode::NO_CONTENT)
+        }
+    }
+}
+
+struct Standing {
+    session: Arc<Session>,
+    ear: Option<Ear>,
+}
+
+impl Source for Standing {
+    fn next(&mut self, context: &mut Context<'_>) -> Poll<Option<Message>> {
+        let Some(ear) = &mut self.ear else { return Poll::Ready(None) };
+        match ear.poll(context) {
+            Poll::Ready(Told::Note(text)) => Poll::Ready(Some(Message { text, id: None })),
+            Poll::Ready(_) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        if let Some(ear) = self.ear.take() {
+            self.session.hang_up(ear);
+        }
+    }
+}
+
+/// A caller of 2026 listens for changes, until it goes.
+async fn listen(house: &Arc<House>, visit: &Visit, id: &str, envelope: &Envelope) -> Response<Page> {
+    let wanted = envelope.members().and_then(|params| params.object("notifications"));
+    let wants = |name: &str| wanted.as_ref().and_then(|wanted| wanted.get(name)) == Some("true");
+    let agreed: Vec<(&str, &'static str)> = CHANGES.into_iter().filter(|(name, _)| wants(name)).collect();
+    let uris = wanted.as_ref().and_then(|wanted| wanted.get("resourceSubscriptions"));
+    let uris: Vec<String> =
+        uris.and_then(json::elements).unwrap_or_default().into_iter().filter_map(json::text).collect();
+    let mut filter: Vec<(&str, String)> = agreed.iter().map(|(name, _)| (*name, "true".to_owned())).collect();
+    if !uris.is_empty() {
+        let quoted: Vec<String> = uris.iter().map(|uri| json::quote(uri)).collect();
+        filter.push(("resourceSubscriptions", format!("[{}]", quoted.join(","))));
+    }
+    let meta = json::object([(SUBSCRIPTION, id)]);
+    let params = json::object([("_meta", meta), ("notifications", json::object(filter))]);
+    let opened =
+        crate::bridge::message::notification("notifications/subscriptions/acknowledged", Some(&params));
+    let (mouth, ear) = pair(visit.caller.number);
+    let listener = Arc::new(Listener {
+        caller: Arc::clone(&visit.caller),
+        endpoint: visit.endpoint.clone(),
+        id: id.to_owned(),
+        notifications: agreed.into_iter().map(|(_, notification)| notification).collect(),
+        resources: uris.clone(),
+        mouth,
+    });
+    lock(&house.listeners).push(Arc::clone(&listener));
+    let view: Arc<View> = house.view(&visit.caller, &visit.endpoint);
+    for uri in &uris {
+        // One that cannot be listened to says nothing, as one that never changes.
+        let _ = super::news::subscribe(house, &view, uri, true).await;
+    }
+    let source = Listening { house: Arc::clone(house), listener, ear };
+    streamed(Page::stream(vec![Message { text: opened, id: None }], Box::new(source)))
+}
+
+struct Listening {
+    house: Arc<House>,
+    listener: Arc<Listener>,
+    ear: Ear,
+}
+
+impl Source for Listening {
+    fn next(&mut self, context: &mut Context<'_>) -> Poll<Option<Message>> {
+        match self.ear.poll(context) {
+            Poll::Ready(Told::Note(text) | Told::Answer(crate::upstream::Answer { text, .. })) => {
+                Poll::Ready(Some(Message { text, id: None }))
+            }
+            Poll::Ready(Told::Ended) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        lock(&self.house.listeners).retain(|other| !Arc::ptr_eq(other, &self.listener));
+    }
+}
+
+/// A result to a request. Both are JSON.
+pub(super) fn result_for(id: &str, result: &str) -> String {
+    format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{result}}}")
+}
+
+pub(super) fn json_of(status: StatusCode, text: String) -> Response<Page> {
+    let mut response = Response::new(Page::of(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+pub(super) fn streamed(page: Page) -> Response<Page> {
+    let mut response = Response::new(page);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+    // Proxies that keep answers back until they are complete.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}
+
+pub(super) fn accepted() -> Response<Page> {
+    status(StatusCode::ACCEPTED)
+}
+
+pub(super) fn status(status: StatusCode) -> Response<Page> {
+    let mut response = Response::new(Page::empty());
+    *response.status_mut() = status;
+    response
+}

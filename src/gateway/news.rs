@@ -1,0 +1,336 @@
+//! What servers say by themselves, and who is told.
+//!
+//! Invariant: what a server says while requests of several callers are under way, and which of them it means
+//! cannot be known, is told to none of them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::house::{House, Listener, lock};
+use super::session::{Asked, Session};
+use super::stock::{List, Stock};
+use super::view::View;
+use crate::bridge::eras::SUBSCRIPTION;
+use crate::bridge::json::{self, Members};
+use crate::bridge::message::{self, INTERNAL};
+use crate::upstream::{Envelope, Era, Kind, Mouth, Peer, error_for};
+
+/// How long a server may take to take a subscription.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Levels of what servers tell, from the least to the most important.
+const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
+
+fn rank(level: &str) -> usize {
+    LEVELS.iter().position(|known| *known == level).unwrap_or(1)
+}
+
+/// A server offers something else: whoever sees it is told which of their lists changed.
+pub fn changed(house: &Arc<House>, server: &str, before: Option<&Stock>, now: &Stock) {
+    let differs = |list: List| before.map_or(&[] as &[String], |stock| stock.list(list)) != now.list(list);
+    let mut methods = Vec::new();
+    if differs(List::Tools) {
+        methods.push("notifications/tools/list_changed");
+    }
+    if differs(List::Prompts) {
+        methods.push("notifications/prompts/list_changed");
+    }
+    if differs(List::Resources) || differs(List::Templates) {
+        methods.push("notifications/resources/list_changed");
+    }
+    tell_changes(house, Some(server), &methods);
+}
+
+/// Tells whoever sees this server, or any server, that lists of theirs changed.
+pub fn tell_changes(house: &Arc<House>, server: Option<&str>, methods: &[&'static str]) {
+    if methods.is_empty() {
+        return;
+    }
+    let sees = |view: &View| server.is_none_or(|server| view.servers.iter().any(|name| name == server));
+    for session in house.sessions() {
+        if sees(&house.view(&session.caller, &session.endpoint)) {
+            for method in methods {
+                session.say(message::notification(method, None));
+            }
+        }
+    }
+    let listeners = lock(&house.listeners).clone();
+    for listener in listeners {
+        if sees(&house.view(&listener.caller, &listener.endpoint)) {
+            for method in methods.iter().filter(|method| listener.notifications.contains(method)) {
+                listener.mouth.note(for_listener(&listener, method, "{}"));
+            }
+        }
+    }
+}
+
+fn for_listener(listener: &Listener, method: &str, params: &str) -> String {
+    let meta = Members::of(params).and_then(|params| params.get("_meta")).unwrap_or("{}");
+    let meta = json::set(meta, SUBSCRIPTION, &listener.id);
+    message::notification(method, Some(&json::set(params, "_meta", &meta)))
+}
+
+/// A server said something that wants no answer, and that is no change of a list.
+pub fn notified(house: &Arc<House>, server: &str, envelope: &Envelope, mouths: &[Mouth]) {
+    let Some(method) = envelope.method() else { return };
+    match method {
+        "notifications/resources/updated" => updated(house, server, envelope),
+        "notifications/cancelled" => withdrawn(house, server, envelope),
+        "notifications/message" => {
+            let level = envelope.members().and_then(|params| params.text("level")).unwrap_or_default();
+            match one_of(house, mouths) {
+                Some(mouth) => {
+                    let session = house.session_by_number(mouth.caller);
+                    if session.is_none_or(|session| wants(&session, &level)) {
+                        mouth.note(envelope.text.clone());
+                    }
+                }
+                // Of nobody's request: for all who asked to be told.
+                None if mouths.is_empty() => {
+                    for session in house.sessions() {
+                        let view = house.view(&session.caller, &session.endpoint);
+                        let sees = view.servers.iter().any(|name| name == server);
+                        if sees && session.level().is_some() && wants(&session, &level) {
+                            session.say(envelope.text.clone());
+                        }
+                    }
+                }
+                None => {}
+            }
+        }
+        _ => {
+            if let Some(mouth) = one_of(house, mouths) {
+                mouth.note(envelope.text.clone());
+            } else if mouths.is_empty() {
+                for session in house.sessions() {
+                    let view = house.view(&session.caller, &session.endpoint);
+                    if view.servers.iter().any(|name| name == server) {
+                        session.say(envelope.text.clone());
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn wants(session: &Session, level: &str) -> bool {
+    let least = session.level().and_then(|level| json::text(&level));
+    least.is_none_or(|least| rank(level) >= rank(&least))
+}
+
+/// The one whose request a message must belong to: the newest, when all are of one caller.
+fn one_of<'m>(house: &House, mouths: &'m [Mouth]) -> Option<&'m Mouth> {
+    let newest = mouths.last()?;
+    let who = |mouth: &Mouth| match house.session_by_number(mouth.caller) {
+        Some(session) => session.caller.number,
+        None => mouth.caller,
+    };
+    let one = who(newest);
+    mouths.iter().all(|mouth| who(mouth) == one).then_some(newest)
+}
+
+fn updated(house: &Arc<House>, server: &str, envelope: &Envelope) {
+    let Some(uri) = envelope.members().and_then(|params| params.text("uri")) else { return };
+    let sees = |view: &View| view.servers.iter().any(|name| name == server);
+    for session in house.sessions() {
+        if session.hears_of(&uri) && sees(&house.view(&session.caller, &session.endpoint)) {
+            session.say(envelope.text.clone());
+        }
+    }
+    let listeners = lock(&house.listeners).clone();
+    for listener in listeners {
+        if listener.resources.contains(&uri) && sees(&house.view(&listener.caller, &listener.endpoint)) {
+            let params = envelope.params.as_ref().map_or("{}", |params| envelope.part(params));
+            listener.mouth.note(for_listener(&listener, "notifications/resources/updated", params));
+        }
+    }
+}
+
+/// A server takes back a question.
+fn withdrawn(house: &Arc<House>, server: &str, envelope: &Envelope) {
+    let Some(params) = envelope.members() else { return };
+    let Some(id) = params.get("requestId") else { return };
+    let Some(peer) = peer_of(house, server) else { return };
+    for session in house.sessions() {
+        if let Some(number) = session.withdraw(&peer, id) {
+            session.say(envelope.with(&mut [(envelope.place(id), &number.to_string())]));
+            return;
+        }
+    }
+}
+
+/// A server wants to know something.
+pub fn asked(house: &Arc<House>, server: &str, envelope: &Envelope, mouths: &[Mouth]) {
+    let Kind::Request { id: id_at, method } = &envelope.kind else { return };
+    let id = envelope.part(id_at);
+    let Some(peer) = peer_of(house, server) else { return };
+    let refuse = |code: i64, why: &str| peer.tell(error_for(id, code, why));
+    if method == "ping" {
+        return peer.tell(json::object([("jsonrpc", "\"2.0\""), ("id", id), ("result", "{}")]));
+    }
+    // Callers of 2026 are not asked in this way by a server that speaks their era.
+    let older: Vec<Mouth>;
+    let mouths = match peer.speaks(Era::Modern) {
+        false => mouths,
+        true => {
+            let is_older = |mouth: &&Mouth| house.session_by_number(mouth.caller).is_some();
+            older = mouths.iter().filter(is_older).cloned().collect();
+            &older
+        }
+    };
+    if let Some(mouth) = one_of(house, mouths) {
+        let Some(session) = house.session_by_number(mouth.caller) else {
+            // A caller of 2026: its task makes a result of the question.
+            if !mouth.note(envelope.text.clone()) {
+                refuse(INTERNAL, "the client does not listen");
+            }
+            return;
+        };
+        let say = |text| mouth.note(text);
+        return put(&session, &peer, envelope, say);
+    }
+    if !mouths.is_empty() {
+        return refuse(
+            INTERNAL,
+            "several clients are waiting for this server, and which one is meant is not said",
+        );
+    }
+    // Outside of any request: for the one client that can answer.
+    let mut able: Vec<Arc<Session>> = house.sessions();
+    able.retain(|session| {
+        let view = house.view(&session.caller, &session.endpoint);
+        session.can(method) && view.servers.iter().any(|name| name == server)
+    });
+    let rooted = house.rooted.load(std::sync::atomic::Ordering::Relaxed);
+    let named = able.iter().find(|session| method == "roots/list" && session.number == rooted).cloned();
+    match (named, able.as_slice()) {
+        (Some(session), _) => put(&session, &peer, envelope, |text| session.say(text)),
+        (None, [session]) => put(session, &peer, envelope, |text| session.say(text)),
+        (None, _) => refuse(-32601, &format!("no client is there that could answer {method}")),
+    }
+}
+
+/// Puts a server's question to a client.
+fn put(session: &Arc<Session>, peer: &Arc<Peer>, envelope: &Envelope, say: impl FnOnce(String) -> bool) {
+    let Kind::Request { id: id_at, method } = &envelope.kind else { return };
+    let id = envelope.part(id_at);
+    if !session.can(method) {
+        return peer.tell(error_for(id, -32601, &format!("the client cannot do {method}")));
+    }
+    let number = session.ask(Asked::Server(Arc::downgrade(peer), id.to_owned()));
+    let said = number.is_some_and(|number| say(envelope.with(&mut [(id_at.clone(), &number.to_string())])));
+    if !said {
+        if let Some(number) = number {
+            session.answered(
+                &number.to_string(),
+                Err(r#"{"code":-32603,"message":"the client does not listen"}"#.to_owned()),
+            );
+        } else {
+            peer.tell(error_for(id, INTERNAL, "too many questions are open"));
+        }
+    }
+}
+
+/// A caller wants to be told from this level on (JSON): servers of 2025 that can, are told the least one.
+pub fn set_level(house: &Arc<House>, level: &str) {
+    let levels = house.sessions().into_iter().filter_map(|session| session.level());
+    let least = levels
+        .chain([level.to_owned()])
+        .min_by_key(|level| json::text(level).map_or(1, |level| rank(&level)));
+    let level = least.unwrap_or_else(|| level.to_owned());
+    for (server, stock) in house.stocks().iter() {
+        if stock.can("logging")
+            && let Some(peer) = peer_of(house, server).filter(|peer| peer.speaks(Era::Legacy))
+        {
+            let params = json::object([("level", level.as_str())]);
+            tokio::spawn(async move {
+                // A server that refuses it says less or more than it was asked to; what it says is sorted anyway.
+                let _ = peer.request_older("logging/setLevel", &params, PATIENCE).await;
+            });
+        }
+    }
+}
+
+/// A client says something to every server that it sees.
+pub fn pass_down(house: &Arc<House>, view: &View, text: &str) {
+    for server in &view.servers {
+        if let Some(peer) = peer_of(house, server).filter(|peer| peer.speaks(Era::Legacy)) {
+            peer.tell(text.to_owned());
+        }
+    }
+}
+
+/// A caller wants to hear of a resource, or no longer.
+///
+/// # Errors
+/// Why the server does not tell of it, in a sentence.
+pub async fn subscribe(house: &Arc<House>, view: &View, uri: &str, wants: bool) -> Result<(), String> {
+    let servers = match view.resource(uri) {
+        Some(way) => vec![way.server],
+        None => view.with_resources.clone(),
+    };
+    let Some(server) = servers.first() else { return Err("no server has resources".to_owned()) };
+    let is_first = wanted(house, server).iter().any(|known| known == uri);
+    let Some(peer) = peer_of(house, server).filter(|peer| peer.speaks(Era::Legacy)) else {
+        house.other_wishes.notify_waiters();
+        // A server of 2026 is listened to by another task; one that is down is told when it comes.
+        return Ok(());
+    };
+    if !wants && is_first {
+        // Others still want it.
+        return Ok(());
+    }
+    let method = if wants { "resources/subscribe" } else { "resources/unsubscribe" };
+    let params = json::object([("uri", json::quote(uri))]);
+    peer.request_older(method, &params, PATIENCE).await.map(drop)
+}
+
+/// The resources of a server that somebody wants to hear of.
+pub fn wanted(house: &Arc<House>, server: &str) -> Vec<String> {
+    let mut uris = BTreeSet::new();
+    let mut add = |view: &View, uri: &String| {
+        let is_its = match view.resource(uri) {
+            Some(way) => way.server == server,
+            None => view.with_resources.first().is_some_and(|first| first == server),
+        };
+        if is_its {
+            uris.insert(uri.clone());
+        }
+    };
+    for session in house.sessions() {
+        let subscribed = session.subscribed();
+        if !subscribed.is_empty() {
+            let view = house.view(&session.caller, &session.endpoint);
+            subscribed.iter().for_each(|uri| add(&view, uri));
+        }
+    }
+    for listener in lock(&house.listeners).iter() {
+        let view = house.view(&listener.caller, &listener.endpoint);
+        listener.resources.iter().for_each(|uri| add(&view, uri));
+    }
+    uris.into_iter().collect()
+}
+
+/// Says to a server of 2025 that has just come what callers want of it.
+pub async fn resubscribe(house: &Arc<House>, server: &str, peer: &Arc<Peer>) {
+    if !peer.speaks(Era::Legacy) {
+        return;
+    }
+    for uri in wanted(house, server) {
+        let params = json::object([("uri", json::quote(&uri))]);
+        // One that is gone by now tells nothing, as one that never changes.
+        let _ = peer.request_older("resources/subscribe", &params, PATIENCE).await;
+    }
+    let levels = house.sessions().into_iter().filter_map(|session| session.level());
+    if let Some(level) = levels.min_by_key(|level| json::text(level).map_or(1, |level| rank(&level)))
+        && house.stock(server).is_some_and(|stock| stock.can("logging"))
+    {
+        let params = json::object([("level", level.as_str())]);
+        let _ = peer.request_older("logging/setLevel", &params, PATIENCE).await;
+    }
+}
+
+fn peer_of(house: &House, server: &str) -> Option<Arc<Peer>> {
+    house.supervisor()?.server(server)?.peer()
+}
