@@ -406,7 +406,8 @@ mod tests {
                 // What the outside can only say when it is so.
                 let is_possible = match event {
                     E::Opened | E::NotOpened => before == S::Starting,
-                    E::Ended | E::Gone => is_there && before != S::Starting,
+                    E::Ended => matches!(before, S::Ready | S::Unhealthy | S::Stopping),
+                    E::Gone => before == S::Stopping,
                     E::Waited => before == S::Backoff,
                     E::Idle | E::Answered | E::Missed => matches!(before, S::Ready | S::Unhealthy),
                     _ => true,
