@@ -11,9 +11,13 @@ mod document;
 mod examples;
 mod external;
 mod floors;
+mod front;
+#[cfg(unix)]
+mod gateway;
 #[cfg(unix)]
 mod gateway_faults;
 mod golden;
+mod guard;
 mod manifest;
 mod notice;
 mod probes;

@@ -94,6 +94,8 @@ pub enum Command {
     Exec(cmd::exec::Args),
     /// Reach the gateway for a client: what clients with `delivery: gateway` start
     Connect(cmd::connect::Args),
+    /// Call a tool through the gateway and print its result
+    Call(cmd::call::Args),
     /// Look at the clients this program knows
     Client(cmd::client::Args),
     /// Store secrets, look after them, encrypt them for others

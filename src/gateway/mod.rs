@@ -136,29 +136,22 @@ impl Gateway {
     /// Takes what the manifest says now: only servers whose entry changed are started anew, and callers whose
     /// lists changed are told.
     pub fn set(&self, setup: Setup, specs: Vec<Spec>) {
+        let seen = news::views(&self.house);
         self.house.guards.set(&setup, &self.house.setup());
         self.house.set_setup(setup);
         if let Some(supervisor) = self.house.supervisor() {
             supervisor.set(specs);
         }
         pins::reload(&self.house);
-        news::tell_changes(
-            &self.house,
-            None,
-            &[
-                "notifications/tools/list_changed",
-                "notifications/prompts/list_changed",
-                "notifications/resources/list_changed",
-            ],
-        );
+        seen.tell(&self.house);
     }
 
     /// Another process has answered a question, made a token, or accepted a tool.
     pub fn look(&self) {
         self.house.guards.look();
-        if pins::reload(&self.house) {
-            news::tell_changes(&self.house, None, &["notifications/tools/list_changed"]);
-        }
+        let seen = news::views(&self.house);
+        pins::reload(&self.house);
+        seen.tell(&self.house);
     }
 
     /// Listens on an address and serves it, in a task.

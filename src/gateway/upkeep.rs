@@ -59,12 +59,13 @@ pub fn came(house: &Arc<House>, name: &str, peer: Arc<Peer>) {
 pub async fn relist(house: &Arc<House>, name: &str, peer: &Arc<Peer>) {
     match Stock::take(peer).await {
         Ok(stock) => {
+            let seen = news::views(house);
             super::pins::examine(house, name, &stock);
-            let stock_now = stock.clone();
+            let now = stock.clone();
             let before = house.set_stock(name, stock);
-            if before.as_deref() != Some(&stock_now) {
-                news::changed(house, name, before.as_deref(), &stock_now);
-                super::shelf::save(house, name, &stock_now);
+            if before.as_deref() != Some(&now) {
+                seen.tell(house);
+                super::shelf::save(house, name, &now);
             }
         }
         Err(why) => house.note(name, &why),

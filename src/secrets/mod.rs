@@ -17,7 +17,7 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::base::{Diagnostic, Pointer, Secret};
+use crate::base::{Diagnostic, Hidden, Pointer, Secret};
 use crate::clients::{Part, Text};
 use crate::desired::{self, Machine, Unit};
 use crate::manifest::On;
@@ -100,6 +100,13 @@ impl<'a> Vault<'a> {
         })?;
         self.known.borrow_mut().insert(name.to_owned(), value.copy());
         Ok(value)
+    }
+
+    /// What was looked up so far, for hiding it in texts that are about to be shown.
+    pub fn looked_up(&self) -> Hidden {
+        let mut hidden = Hidden::default();
+        self.known.borrow().values().for_each(|value| hidden.add(value.copy()));
+        hidden
     }
 
     fn read(&self, name: &str, source: &Source) -> Result<Secret<String>, Box<Diagnostic>> {

@@ -1,159 +1,196 @@
-//! Servers that are kept running: their processes, their health, their logs. (A stand-in until the real one is merged.)
-use std::fmt;
-use std::io;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+//! Servers that are kept running: their processes, their health, their logs.
+//!
+//! ```text
+//! Supervisor - a task per server - state.rs (what next) - process.rs (launch, greet, watch, end) - Nursery, Peer
+//!                                                          logs.rs (what it complains about)
+//! ```
+//!
+//! Invariant: a server that hangs or dies holds up no other; a server is started only when nothing of it is left from
+//! before.
+//!
+//! Start reading at [`Supervisor::set`], then `state.rs`.
 
+mod log_line;
+pub mod logs;
+mod process;
+mod rules;
+mod server;
+mod standing;
+mod state;
+mod task;
+
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::task::JoinHandle;
+
+use crate::base::Hidden;
 use crate::bridge::Upstream;
 use crate::store::Store;
-use crate::system::System;
-use crate::upstream::{Heard, Line, Peer};
+use crate::system::{Nursery, System};
+use crate::upstream::{Heard, Ways};
 
-type Hear = Arc<dyn Fn(&str, Heard) + Send + Sync>;
-type Changed = Arc<dyn Fn(&str, &Standing) + Send + Sync>;
+pub use self::log_line::{Level, Line};
+pub use self::rules::{Probe, Rules};
+pub use self::server::{Server, Unavailable};
+pub use self::standing::{Health, Standing};
+pub use self::state::State;
 
-#[derive(Clone)]
-pub struct Supervisor(Arc<Inner>);
-struct Inner {
-    hear: Hear,
-    changed: Changed,
-    servers: Mutex<Vec<Arc<Server>>>,
+/// Gets what servers say by themselves, each with its name.
+pub type Hear = Arc<dyn Fn(&str, Heard) + Send + Sync>;
+
+/// Hears that a server has come, gone or failed; not that only its health is different.
+pub type Changed = Arc<dyn Fn(&str, &Standing) + Send + Sync>;
+
+/// Says how a server is started, with every secret in its place. May block.
+pub type Launch = Arc<dyn Fn() -> Result<Launched, String> + Send + Sync>;
+
+/// What is started, and what must not be shown of it.
+pub struct Launched {
+    /// The program or the address.
+    pub upstream: Upstream,
+    /// The values of secrets in it.
+    pub hidden: Hidden,
 }
+
+impl From<Upstream> for Launched {
+    fn from(upstream: Upstream) -> Self {
+        Self { upstream, hidden: Hidden::default() }
+    }
+}
+
+/// A server that shall be run.
 #[derive(Clone)]
 pub struct Spec {
+    /// Its name.
     pub name: String,
+    /// What its entry says about its launch; another pin is another server.
     pub pin: String,
+    /// How it is run.
     pub rules: Rules,
-    pub ways: crate::upstream::Ways,
-    pub launch: Arc<dyn Fn() -> Result<Upstream, String> + Send + Sync>,
+    /// In which ways it is greeted.
+    pub ways: Ways,
+    /// How it is started.
+    pub launch: Launch,
 }
-#[derive(Clone, Default)]
-pub struct Rules {
-    pub call_timeout: Option<Duration>,
+
+/// All servers.
+#[derive(Clone)]
+pub struct Supervisor(Arc<Inner>);
+
+struct Inner {
+    house: Arc<House>,
+    held: Mutex<Held>,
 }
-impl Rules {
-    pub fn of(_g: &crate::manifest::model::Supervisor, _o: &crate::manifest::model::Supervisor) -> Self {
-        Self::default()
-    }
-    pub fn lazy(self) -> Self {
-        self
-    }
+
+/// What every server's task needs.
+struct House {
+    system: Arc<dyn System>,
+    store: Store,
+    nursery: Nursery,
+    hear: Hear,
+    changed: Changed,
 }
-pub struct Server {
-    name: String,
-    spec: Spec,
-    peer: Mutex<Option<Arc<Peer>>>,
-    child: Mutex<Option<tokio::process::Child>>,
+
+#[derive(Default)]
+struct Held {
+    /// In the manifest's order.
+    running: Vec<(Arc<Server>, JoinHandle<()>)>,
+    /// Those that are not wanted any more, until they have ended.
+    leaving: HashMap<String, JoinHandle<()>>,
+    is_over: bool,
 }
-pub struct Standing(bool);
-impl Standing {
-    pub fn is_ready(&self) -> bool {
-        self.0
-    }
-    pub fn is_starting(&self) -> bool {
-        !self.0
-    }
-}
-#[derive(Debug)]
-pub struct Unavailable(String);
-impl fmt::Display for Unavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+
 impl Supervisor {
-    pub fn new(_s: Arc<dyn System>, _st: &Store, hear: Hear, changed: Changed) -> io::Result<Self> {
-        Ok(Self(Arc::new(Inner { hear, changed, servers: Mutex::default() })))
+    /// Without servers. Inside of a runtime.
+    ///
+    /// # Errors
+    /// When this program cannot be found, which is started again to look after processes.
+    pub fn new(system: Arc<dyn System>, store: &Store, hear: Hear, changed: Changed) -> io::Result<Self> {
+        Self::with_nursery(None, system, store, hear, changed)
     }
+
+    /// The same with another program of ours to look after processes.
+    ///
+    /// # Errors
+    /// As [`Supervisor::new`].
+    pub fn with_nursery(
+        program: Option<PathBuf>,
+        system: Arc<dyn System>,
+        store: &Store,
+        hear: Hear,
+        changed: Changed,
+    ) -> io::Result<Self> {
+        let nursery = Nursery::new(program)?;
+        let house = Arc::new(House { system, store: store.clone(), nursery, hear, changed });
+        Ok(Self(Arc::new(Inner { house, held: Mutex::default() })))
+    }
+
+    /// Runs these servers from now on: those that are the same as before go on, whatever happens to others.
     pub fn set(&self, specs: Vec<Spec>) {
-        let mut servers = self.0.servers.lock().unwrap_or_else(|e| e.into_inner());
-        if !servers.is_empty() {
+        let mut held = self.held();
+        if held.is_over {
             return;
         }
+        let mut before: HashMap<String, (Arc<Server>, JoinHandle<()>)> =
+            held.running.drain(..).map(|(server, task)| (server.name().to_owned(), (server, task))).collect();
         for spec in specs {
-            let server = Arc::new(Server {
-                name: spec.name.clone(),
-                spec,
-                peer: Mutex::default(),
-                child: Mutex::default(),
-            });
-            servers.push(server.clone());
-            let inner = self.0.clone();
-            tokio::spawn(async move {
-                let name = server.name.clone();
-                let hear = inner.hear.clone();
-                let hears = name.clone();
-                let line = match (server.spec.launch)() {
-                    Ok(Upstream::Stdio(program)) => {
-                        let mut child = match crate::bridge::child::start(&program) {
-                            Ok(c) => c,
-                            Err(_) => return,
-                        };
-                        let stdin = child
-                            .stdin
-                            .take()
-                            .and_then(|s| s.into_owned_fd().ok())
-                            .and_then(|fd| tokio::net::unix::pipe::Sender::from_owned_fd(fd).ok());
-                        let stdout = child
-                            .stdout
-                            .take()
-                            .and_then(|s| s.into_owned_fd().ok())
-                            .and_then(|fd| tokio::net::unix::pipe::Receiver::from_owned_fd(fd).ok());
-                        *server.child.lock().unwrap_or_else(|e| e.into_inner()) = Some(child);
-                        let (Some(stdin), Some(stdout)) = (stdin, stdout) else { return };
-                        Line::Pipes(stdin, stdout)
-                    }
-                    Ok(other) => Line::Remote(other),
-                    Err(_) => return,
-                };
-                if let Ok(peer) = Peer::open(
-                    &name,
-                    line,
-                    server.spec.ways,
-                    Arc::new(move |heard| hear(&hears, heard)),
-                    Duration::from_secs(30),
-                )
-                .await
-                {
-                    *server.peer.lock().unwrap_or_else(|e| e.into_inner()) = Some(peer);
-                    (inner.changed)(&name, &Standing(true));
+            let old = before.remove(&spec.name);
+            if let Some((server, task)) = old {
+                if server.is(&spec) {
+                    server.set_launch(spec.launch);
+                    held.running.push((server, task));
+                    continue;
                 }
-            });
-        }
-    }
-    pub fn server(&self, name: &str) -> Option<Arc<Server>> {
-        self.0.servers.lock().unwrap_or_else(|e| e.into_inner()).iter().find(|s| s.name == name).cloned()
-    }
-    pub async fn stop(&self) {
-        let s = self.0.servers.lock().unwrap_or_else(|e| e.into_inner()).clone();
-        for s in s {
-            if let Some(p) = s.peer() {
-                p.close();
+                server.retire();
+                held.leaving.insert(spec.name.clone(), task);
             }
+            // What is left of it ends first.
+            let previous = held.leaving.remove(&spec.name);
+            held.running.push(task::start(Arc::clone(&self.0.house), spec, previous));
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        for (name, (server, task)) in before {
+            server.retire();
+            held.leaving.insert(name, task);
+        }
+        held.leaving.retain(|_, task| !task.is_finished());
+    }
+
+    /// A server.
+    pub fn server(&self, name: &str) -> Option<Arc<Server>> {
+        let held = self.held();
+        held.running.iter().map(|(server, _)| server).find(|server| server.name() == name).cloned()
+    }
+
+    /// All of them, in the manifest's order.
+    pub fn servers(&self) -> Vec<Arc<Server>> {
+        self.held().running.iter().map(|(server, _)| Arc::clone(server)).collect()
+    }
+
+    /// Ends all of them at once, and whatever they started. For good.
+    pub async fn stop(&self) {
+        let tasks: Vec<JoinHandle<()>> = {
+            let mut held = self.held();
+            held.is_over = true;
+            let running: Vec<_> = held.running.drain(..).collect();
+            running.iter().for_each(|(server, _)| server.retire());
+            let leaving: Vec<_> = held.leaving.drain().map(|(_, task)| task).collect();
+            running.into_iter().map(|(_, task)| task).chain(leaving).collect()
+        };
+        for task in tasks {
+            // One that broke has let go of its process.
+            let _ = task.await;
+        }
+        self.0.house.nursery.close().await;
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        lock(&self.0.held)
     }
 }
-impl Server {
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-    pub fn peer(&self) -> Option<Arc<Peer>> {
-        self.peer.lock().unwrap_or_else(|e| e.into_inner()).clone()
-    }
-    pub async fn ready(&self) -> Result<Arc<Peer>, Unavailable> {
-        for _ in 0..200 {
-            if let Some(p) = self.peer() {
-                return Ok(p);
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        Err(Unavailable(format!("`{}` is not ready", self.name)))
-    }
-    pub fn standing(&self) -> Standing {
-        Standing(self.peer().is_some())
-    }
-    pub fn rules(&self) -> &Rules {
-        &self.spec.rules
-    }
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

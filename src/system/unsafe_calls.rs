@@ -29,24 +29,6 @@ pub fn register_transport(
     unsafe { git2::transport::register(prefix, make) }
 }
 
-/// Has a child lead a session of its own, so that what ends our terminal or our group does not end it.
-#[cfg(unix)]
-pub fn lead_a_session(command: &mut std::process::Command) {
-    use std::os::unix::process::CommandExt as _;
-    let prepare = || Ok(rustix::process::setsid().map(drop)?);
-    // SAFETY: between fork and exec the closure makes one plain system call and allocates nothing.
-    unsafe { command.pre_exec(prepare) };
-}
-
-/// The same where there are consoles instead of sessions.
-#[cfg(windows)]
-pub fn lead_a_session(command: &mut std::process::Command) {
-    use std::os::windows::process::CommandExt as _;
-    /// DETACHED_PROCESS and CREATE_NEW_PROCESS_GROUP.
-    const APART: u32 = 0x0000_0008 | 0x0000_0200;
-    command.creation_flags(APART);
-}
-
 #[cfg(unix)]
 mod unix {
     use std::mem::MaybeUninit;
@@ -151,6 +133,24 @@ mod unix {
     fn check(result: i32) -> io::Result<()> {
         if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
+}
+
+/// Has a child lead a session of its own, so that what ends our terminal or our group does not end it.
+#[cfg(unix)]
+pub fn lead_a_session(command: &mut std::process::Command) {
+    use std::os::unix::process::CommandExt as _;
+    let prepare = || Ok(rustix::process::setsid().map(drop)?);
+    // SAFETY: between fork and exec the closure makes one plain system call and allocates nothing.
+    unsafe { command.pre_exec(prepare) };
+}
+
+/// The same where there are consoles instead of sessions.
+#[cfg(windows)]
+pub fn lead_a_session(command: &mut std::process::Command) {
+    use std::os::windows::process::CommandExt as _;
+    /// DETACHED_PROCESS and CREATE_NEW_PROCESS_GROUP.
+    const APART: u32 = 0x0000_0008 | 0x0000_0200;
+    command.creation_flags(APART);
 }
 
 #[cfg(target_os = "linux")]

@@ -5,6 +5,7 @@ pub mod apply;
 pub mod approval;
 pub mod approve;
 pub mod backup;
+pub mod call;
 pub mod client;
 pub mod connect;
 pub mod completions;
@@ -75,6 +76,7 @@ pub fn run(session: &mut Session<'_>, command: Command) -> Result<u8, Failure> {
         Command::Explain(args) => explain::run(session, &args),
         Command::Doctor(args) => doctor::run(session, &args),
         Command::Exec(args) => exec::run(session, &args),
+        Command::Call(args) => call::run(session, &args),
         Command::Connect(args) => connect::run(session, &args),
         Command::Completions(args) => completions::run(session, &args),
         Command::Man(args) => man::run(session, &args),

@@ -18,7 +18,7 @@ use crate::manifest::values;
 use crate::reconcile::{self, Care, Loaded, Which};
 use crate::secrets::Vault;
 use crate::store::{Store, Watching, rfc3339};
-use crate::supervise::{Rules, Spec};
+use crate::supervise::{Launched, Rules, Spec};
 use crate::system::{Real, System, service_manager};
 use crate::upstream::Ways;
 use crate::watch::{self, Inbox, Snapshot, Stop, Watch};
@@ -159,6 +159,7 @@ impl Up {
             .route("/mcp", answer.clone())
             .route("/mcp/{server}", answer)
             .route("/v1/approvals/changed", look.clone())
+            .route("/v1/tokens/changed", look.clone())
             .route("/v1/lock/changed", look);
         Ok(Guest { routes, end: Box::pin(async move { gateway.stop().await }) })
     }
@@ -214,8 +215,10 @@ impl Up {
                         crate::secrets::with_machine(&*system, &units, |machine| {
                             let chosen = desired::server(&units, machine, &name)
                                 .ok_or_else(|| format!("`{name}` is not in the manifest any more"))?;
-                            crate::bridge::upstream(&chosen, &units, machine, &Vault::new(&*system, &units))
-                                .map_err(|problem| problem.message)
+                            let vault = Vault::new(&*system, &units);
+                            let upstream = crate::bridge::upstream(&chosen, &units, machine, &vault)
+                                .map_err(|problem| problem.message)?;
+                            Ok(Launched { upstream, hidden: vault.looked_up() })
                         })
                     }),
                     name: chosen.name,

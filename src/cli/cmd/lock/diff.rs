@@ -52,6 +52,8 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         })
         .collect();
     let held = found.iter().filter(|difference| difference.one.is_held()).count();
+    let is_wrong = |difference: &&Difference<'_>| matches!(difference.one.state, State::Suspicious { .. });
+    let wrong = found.iter().filter(is_wrong).count();
     match args.format {
         Format::Json => {
             let gone: Vec<Value> =
@@ -74,15 +76,25 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
                 0 if survey.servers.is_empty() => {
                     session.out.say("No tools were seen yet: `mcpkeel up` starts the servers.");
                 }
+                0 if !found.is_empty() => session.out.say("No tool is held."),
                 0 => session.out.say(format!("Every tool is as {path} has it.")),
-                1 => session.out.say("1 tool is held. `mcpkeel lock accept` releases it."),
-                held => {
-                    session.out.say(format!("{held} tools are held. `mcpkeel lock accept` releases them."))
-                }
+                held => session.out.say(next_step(held, wrong)),
             }
         }
     }
     Ok(if args.exit_code && held > 0 { 2 } else { 0 })
+}
+
+fn next_step(held: usize, wrong: usize) -> String {
+    let tools = |count: usize| if count == 1 { "1 tool is".to_owned() } else { format!("{count} tools are") };
+    let mut said = format!("{} held.", tools(held));
+    if held > wrong {
+        said.push_str(" `mcpkeel lock accept` releases what does not look wrong.");
+    }
+    if wrong > 0 {
+        said.push_str(" What looks wrong is accepted only by its name: `mcpkeel lock accept SERVER/TOOL`.");
+    }
+    said
 }
 
 fn differences<'s>(survey: &'s Survey, asked: &[Which]) -> Vec<Difference<'s>> {
@@ -119,6 +131,9 @@ fn print(out: &mut Out, format: Format, difference: &Difference<'_>) {
     let is_markdown = format == Format::Markdown;
     let title = if is_markdown { format!("### {title}\n") } else { out.look(Look::Bold, &title) };
     out.data(title);
+    if one.state == State::First && !out.verbose {
+        return;
+    }
     for reason in &one.reasons {
         let line = format!("! {reason}");
         out.data(if is_markdown { format!("- **{reason}**") } else { out.look(Look::Red, &line) });
