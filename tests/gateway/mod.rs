@@ -176,7 +176,8 @@ impl Answer {
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
         // Of a stream the last event counts.
-        let last = body.lines().rev().find_map(|line| line.strip_prefix("data: {")).map(|rest| format!("{{{rest}"));
+        let last =
+            body.lines().rev().find_map(|line| line.strip_prefix("data: {")).map(|rest| format!("{{{rest}"));
         let json = serde_json::from_str(body).ok().or_else(|| serde_json::from_str(&last?).ok());
         Self { status, head: head.to_ascii_lowercase(), json: json.unwrap_or_default() }
     }
