@@ -1,0 +1,96 @@
+#!/usr/bin/env node
+// The client that the client suites run: `client.mjs URL`, with the scenario in MCP_CONFORMANCE_SCENARIO.
+//
+// It is what an AI client is to `mcpkeel exec`: it speaks 2025-11-25 over stdio and knows nothing else. What the suites
+// look at (the era, headers, sessions, streams that break off, questions that come as answers) is all done by mcpkeel.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+const url = process.argv.at(-1);
+const scenario = process.env.MCP_CONFORMANCE_SCENARIO;
+const context = JSON.parse(process.env.MCP_CONFORMANCE_CONTEXT ?? '{}');
+
+const home = mkdtempSync(join(tmpdir(), 'client-'));
+writeFileSync(join(home, 'mcp.yaml'), JSON.stringify({ version: 1, servers: { suite: { url } } }));
+const server = spawn(process.env.MCPKEEL_BIN, ['exec', 'suite', '-f', 'mcp.yaml'], {
+  cwd: home,
+  env: { ...process.env, HOME: home, XDG_CONFIG_HOME: home, XDG_STATE_HOME: home },
+  stdio: ['pipe', 'pipe', 'inherit'],
+});
+let last = 0;
+const waiting = new Map();
+createInterface({ input: server.stdout }).on('line', (line) => hear(JSON.parse(line)));
+server.on('exit', (code) => {
+  if (waiting.size === 0) return;
+  console.error(`mcpkeel ended with ${code}`);
+  process.exit(1);
+});
+
+const tell = (message) => server.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
+
+function ask(method, params = {}) {
+  const id = ++last;
+  tell({ id, method, params });
+  return new Promise((done, failed) => waiting.set(id, { done, failed }));
+}
+
+function hear(message) {
+  if (message.method && message.id !== undefined) return tell({ id: message.id, ...reply(message) });
+  const asked = waiting.get(message.id);
+  waiting.delete(message.id);
+  if (message.error) asked?.failed(new Error(JSON.stringify(message.error)));
+  else asked?.done(message.result);
+}
+
+// What a person, a model and a file system say to a server that asks.
+function reply({ method, params }) {
+  switch (method) {
+    case 'elicitation/create': return { result: { action: 'accept', content: filledIn(params.requestedSchema) } };
+    case 'sampling/createMessage': {
+      return { result: { role: 'assistant', model: 'none', content: { type: 'text', text: 'A model says so.' } } };
+    }
+    case 'roots/list': return { result: { roots: [{ uri: 'file:///home', name: 'home' }] } };
+    case 'ping': return { result: {} };
+    default: return { error: { code: -32601, message: 'Method not found' } };
+  }
+}
+
+// A person who leaves every default as it is, and says yes to the rest.
+function filledIn({ properties = {} }) {
+  const answer = ({ type, enum: choices, default: given }) =>
+    given ?? choices?.[0] ?? { string: 'text', integer: 1, number: 1, boolean: true, array: [] }[type];
+  return Object.fromEntries(Object.entries(properties).map(([name, schema]) => [name, answer(schema)]));
+}
+
+// Arguments for a tool of which only the schema is known.
+const arguments_ = ({ inputSchema }) => filledIn({
+  properties: Object.fromEntries(Object.entries(inputSchema.properties ?? {}).map(([name, schema]) =>
+    [name, name === 'a' || name === 'b' ? { type: 'number', default: 5 } : schema])),
+});
+
+try {
+  await ask('initialize', {
+    protocolVersion: '2025-11-25',
+    capabilities: { elicitation: { form: { applyDefaults: true } }, sampling: {}, roots: {} },
+    clientInfo: { name: 'conformance', version: '1.0.0' },
+  });
+  tell({ method: 'notifications/initialized' });
+  const { tools } = await ask('tools/list');
+  const wanted = context.toolCalls ?? tools.map((tool) => ({ name: tool.name, arguments: arguments_(tool) }));
+  for (const call of wanted) await ask('tools/call', call).catch((error) => console.error(`${call.name}: ${error.message}`));
+  if (scenario === 'http-standard-headers') {
+    const { resources } = await ask('resources/list');
+    await ask('resources/read', { uri: resources[0].uri });
+    const { prompts } = await ask('prompts/list');
+    await ask('prompts/get', { name: prompts[0].name, arguments: {} });
+  }
+} catch (error) {
+  console.error(error.message);
+  process.exitCode = 1;
+}
+server.stdin.end();
+await new Promise((done) => server.on('exit', done));
+rmSync(home, { recursive: true, force: true });
