@@ -164,9 +164,8 @@ fn reachable<'s>(
             Endpoint::One(one) => one == name,
         };
         let may = caller.servers.as_ref().is_none_or(|servers| servers.iter().any(|one| one == name));
-        let is_denied = is_meant
-            && may
-            && matches!(rules.gate(name, ResourceType::Server, name), Gate::Denied(_));
+        let is_denied =
+            is_meant && may && matches!(rules.gate(name, ResourceType::Server, name), Gate::Denied(_));
         (is_meant && may && !is_denied).then_some((name.as_str(), Some(sieve)))
     })
 }

@@ -43,7 +43,8 @@ fn answers_nothing_under_another_name_or_for_a_page_of_somebody_else() {
 
 #[test]
 fn names_and_pages_of_the_manifest_come_in() {
-    let more = "gateway: { listen: 127.0.0.1:PORT, hosts: [mcp.example], origins: ['https://page.example'] }\n";
+    let more =
+        "gateway: { listen: 127.0.0.1:PORT, hosts: [mcp.example], origins: ['https://page.example'] }\n";
     let up = Up::start(&[("a", &[tool("echo", "Says it again")])], more);
     let token = up.token(&["laptop"]);
     let head = "Host: mcp.example:8080\r\nOrigin: https://page.example\r\n";
@@ -63,7 +64,10 @@ fn refuses_what_is_too_large_or_of_another_kind() {
     assert_eq!(up.send("POST", "/mcp", &text, "{}").status, 415);
     assert_eq!(up.send("GET", "/mcp", &bearer, "").status, 405);
     assert_eq!(up.send("GET", "/etc/passwd", &bearer, "").status, 404);
-    assert_eq!(up.send("POST", "/mcp", &format!("{bearer}Content-Type: application/json\r\n"), "{").status, 400);
+    assert_eq!(
+        up.send("POST", "/mcp", &format!("{bearer}Content-Type: application/json\r\n"), "{").status,
+        400
+    );
 }
 
 #[test]
@@ -83,7 +87,8 @@ fn a_request_could_be_read_in_one_way_only() {
         assert_eq!(answer.json["error"]["code"], -32600, "{answer:?}");
     }
     let other = modern.replace("a__echo", "a__other");
-    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"a__echo",{meta}}}}}"#);
+    let body =
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"a__echo",{meta}}}}}"#);
     let answer = up.send("POST", "/mcp", &format!("{head}{other}"), &body);
     assert_eq!((answer.status, &answer.json["error"]["code"]), (400, &json!(-32020)), "{answer:?}");
 }

@@ -106,7 +106,7 @@ impl Up {
 
     /// One request on a connection of its own.
     fn send(&self, method: &str, path: &str, head: &str, body: &str) -> Answer {
-        let has_host = head.to_ascii_lowercase().contains("host:");
+        let has_host = head.lines().any(|line| line.starts_with("Host:"));
         let host = if has_host { String::new() } else { format!("Host: 127.0.0.1:{}\r\n", self.port) };
         let length = body.len();
         let text = format!(
@@ -176,7 +176,8 @@ impl Answer {
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
         // Of a stream the last event counts.
-        let last = body.lines().rev().find_map(|line| line.strip_prefix("data: {")).map(|rest| format!("{{{rest}"));
+        let last =
+            body.lines().rev().find_map(|line| line.strip_prefix("data: {")).map(|rest| format!("{{{rest}"));
         let json = serde_json::from_str(body).ok().or_else(|| serde_json::from_str(&last?).ok());
         Self { status, head: head.to_ascii_lowercase(), json: json.unwrap_or_default() }
     }

@@ -26,7 +26,8 @@ done
 "#;
 
 /// One that says nothing, ever.
-pub const HANGING: &str = "echo $$ >> $PIDS; trap '' TERM HUP; sleep 1000 & echo $! >> $PIDS; while :; do wait; done";
+pub const HANGING: &str =
+    "echo $$ >> $PIDS; trap '' TERM HUP; sleep 1000 & echo $! >> $PIDS; while :; do wait; done";
 
 /// One that ends at once, complaining.
 pub const DYING: &str = "echo $$ >> $PIDS; echo 'Error: no such database (token canary-4711)' >&2; exit 3";
