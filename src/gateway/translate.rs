@@ -253,7 +253,8 @@ async fn ask_down(
             peer.tell(error_for(&question, INTERNAL, "the client did not answer"));
             return;
         };
-        let answer = resumed.answers.into_iter().find(|(name, _)| name == "input-1").map(|(_, answer)| answer);
+        let answer =
+            resumed.answers.into_iter().find(|(name, _)| name == "input-1").map(|(_, answer)| answer);
         peer.tell(match answer {
             Some(answer) => {
                 json::object([("jsonrpc", "\"2.0\""), ("id", question.as_str()), ("result", answer.as_str())])
