@@ -11,7 +11,11 @@ mod document;
 mod examples;
 mod external;
 mod floors;
+mod front;
+#[cfg(unix)]
+mod gateway;
 mod golden;
+mod guard;
 mod manifest;
 mod notice;
 mod probes;

@@ -163,7 +163,9 @@ impl Place {
         let (is_slow, is_lost) = (error.is_timeout(), self.is_near && !error.is_connect());
         let why = super::remote::innermost(error);
         if is_lost {
-            return self.trouble(None, "went away before it answered; what was asked may be done or not");
+            let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
+            let what = format!("went away before it answered{why}; what was asked may be done or not");
+            return self.trouble(None, &what);
         }
         let what = if is_slow { "did not answer in time" } else { "could not be reached" };
         self.trouble(None, &if why.is_empty() { what.to_owned() } else { format!("{what}: {why}") })

@@ -12,6 +12,7 @@
 //!
 //! Start reading at [`run`], then `middle.rs`; `http.rs` is the transport that most servers need.
 
+mod asking;
 pub(crate) mod child;
 pub(crate) mod eras;
 mod http;
@@ -46,6 +47,7 @@ use crate::base::Secret;
 use crate::clients::Filter;
 use crate::system::Program;
 
+pub use self::asking::{Asking, Unanswered, consult};
 pub use self::launch::upstream;
 pub use self::link::Note;
 pub use self::near::Near;

@@ -1,7 +1,8 @@
 //! A server at a socket of this machine, which may go and come back: the gateway.
 //!
-//! Invariant: a request is tried again only as long as it was not sent.
+//! Invariant: a request is sent again only if nobody can have read the whole of it.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +13,6 @@ use tokio::time::{sleep, timeout};
 
 use super::link::{Place, Trouble};
 use super::remote;
-use crate::base::Secret;
 
 /// How long a request waits for a server that is away.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -21,12 +21,15 @@ const LITTLE_PATIENCE: Duration = Duration::from_secs(1);
 /// Between two tries: the first wait, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
 
+/// How often a request is sent again that was never read. A server that refuses to read one looks the same.
+const UNREAD: u32 = 3;
+
 /// A server at a socket.
 pub struct Near {
     /// The path of its endpoint there, such as `/mcp`.
     pub path: String,
     /// Headers of every request.
-    pub headers: Vec<(String, Secret<String>)>,
+    pub headers: Vec<(String, String)>,
     /// Where the socket, or the pipe, is now.
     pub find: Arc<dyn Fn() -> PathBuf + Send + Sync>,
     /// Starts it if nobody is there and that is allowed. It may take its time; it is there when this comes
@@ -73,7 +76,7 @@ impl Way {
     ) -> Result<Response, Trouble> {
         let why = Mutex::new(None);
         let trying = async {
-            let mut pause = PAUSES.0;
+            let (mut pause, mut unread) = (PAUSES.0, 0);
             loop {
                 let client = self.client(place)?;
                 let error = match make(&client).send().await {
@@ -83,7 +86,9 @@ impl Way {
                     }
                     Err(error) => error,
                 };
-                if urge == Urge::Idle || !error.is_connect() {
+                unread += u32::from(was_never_read(&error));
+                let was_sent = !error.is_connect() && !(was_never_read(&error) && unread <= UNREAD);
+                if urge == Urge::Idle || was_sent {
                     return Err(place.unreachable(error));
                 }
                 if let Err(text) = self.wake().await {
@@ -137,6 +142,21 @@ impl Way {
         *open = Some((socket, client.clone()));
         Ok(client)
     }
+}
+
+/// Whether the other end went away before it had read the whole request, so that nothing can have come of it.
+fn was_never_read(error: &reqwest::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        match cause.downcast_ref::<io::Error>().map(io::Error::kind) {
+            // It took no more of it.
+            Some(io::ErrorKind::BrokenPipe) => return true,
+            // Linux says this of a Unix socket that was closed with something unread in it.
+            Some(io::ErrorKind::ConnectionReset) => return cfg!(target_os = "linux"),
+            _ => source = cause.source(),
+        }
+    }
+    false
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -94,10 +94,22 @@ pub enum Command {
     Exec(cmd::exec::Args),
     /// Reach the gateway for a client: what clients with `delivery: gateway` start
     Connect(cmd::connect::Args),
+    /// Call a tool through the gateway and print its result
+    Call(cmd::call::Args),
     /// Look at the clients this program knows
     Client(cmd::client::Args),
     /// Store secrets, look after them, encrypt them for others
     Secret(cmd::secret::Args),
+    /// Make tokens for the gateway, list and revoke them
+    Token(cmd::token::Args),
+    /// List policies, and ask what they say about a call
+    Policy(cmd::policy::Args),
+    /// Answer calls that wait for a person
+    Approval(cmd::approval::Args),
+    /// See which tools changed since they were accepted, and accept them
+    Lock(cmd::lock::Args),
+    /// Show what was called, how often, and what it cost in tokens
+    Usage(cmd::usage::Args),
     /// Keep `watch` running in the background, from login to logout
     Service(cmd::service::Args),
     /// Print the JSON Schema of the manifest

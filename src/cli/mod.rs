@@ -12,6 +12,7 @@ pub mod diagnostics;
 mod failure;
 pub mod findings;
 mod out;
+mod poke;
 mod session;
 mod show;
 mod table;

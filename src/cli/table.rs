@@ -1,3 +1,5 @@
+use super::args::Format;
+
 /// Lines up cells in columns, two spaces apart. Columns that are empty everywhere are left out.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> Vec<String> {
     let width = |column: usize| {
@@ -36,6 +38,14 @@ pub fn markdown(header: &[&str], rows: &[Vec<String>]) -> Vec<String> {
         rows.iter().map(|row| format!("| {} |", row.iter().map(escape).collect::<Vec<_>>().join(" | "))),
     );
     lines
+}
+
+/// A table in a format for people.
+pub fn of(format: Format, header: &[&str], rows: &[Vec<String>]) -> Vec<String> {
+    match format {
+        Format::Markdown => markdown(header, rows),
+        Format::Text | Format::Json => table(header, rows),
+    }
 }
 
 #[cfg(test)]

@@ -136,20 +136,20 @@ impl Desk {
     /// # Errors
     /// When the database cannot be used: then the call may not be made.
     pub async fn wait(&self, id: &str, patience: Duration) -> Result<Answer, FileError> {
-        let end = tokio::time::Instant::now() + patience;
+        let end = self.system.ticks().saturating_add(patience);
         loop {
             let answered = self.answered.notified();
             tokio::pin!(answered);
             // From here on no answer is missed.
             answered.as_mut().enable();
             let answer = self.look(id)?;
-            if !matches!(answer, Answer::Pending { .. }) || tokio::time::Instant::now() >= end {
+            let left = end.saturating_sub(self.system.ticks());
+            if !matches!(answer, Answer::Pending { .. }) || left.is_zero() {
                 return Ok(answer);
             }
-            let look = (tokio::time::Instant::now() + LOOK).min(end);
             tokio::select! {
                 () = answered => {}
-                () = tokio::time::sleep_until(look) => {}
+                () = tokio::time::sleep(LOOK.min(left)) => {}
             }
         }
     }

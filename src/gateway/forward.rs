@@ -49,6 +49,11 @@ pub async fn request(
     if !visit.caller.scopes.allow(method) {
         return say(Refusal::Scope(method.clone()));
     }
+    if method == "resources/read"
+        && let Some(response) = anybody(house, visit, modern.is_some(), id, envelope).await
+    {
+        return response;
+    }
     let target = match target(house, visit, method, envelope) {
         Ok(target) => target,
         Err((code, why)) => {
@@ -77,6 +82,11 @@ pub async fn request(
         }
     };
     let is_modern = modern.is_some();
+    let peer = match is_modern && peer.wants_twin() {
+        // The first process translates where the second cannot be had.
+        true => reach(house, &super::twin(&target.server)).await.unwrap_or(peer),
+        false => peer,
+    };
     let started = start(house, visit, session, modern, envelope, id_at, &target, &peer);
     let (ear, flight) = match started {
         Ok(started) => started,
@@ -87,8 +97,18 @@ pub async fn request(
     };
     let seat = session.map(|session| (Arc::clone(session), id.to_owned()));
     let patience = house.patience(&target.server);
-    let under_way =
-        UnderWay { ear, flight, seat, meter: Some(meter), id: id.to_owned(), patience, silence: None };
+    let under_way = UnderWay {
+        house: Arc::clone(house),
+        caller: Arc::clone(&visit.caller.name),
+        server: target.server,
+        ear,
+        flight,
+        seat,
+        meter: Some(meter),
+        id: id.to_owned(),
+        patience,
+        silence: None,
+    };
     reply(under_way, is_modern).await
 }
 
@@ -165,9 +185,49 @@ fn target(
     }
 }
 
+/// A resource that no list and no template names: the servers are asked one after the other, since tools may speak of
+/// resources that are not listed. None when only one can have it, or its server is known.
+async fn anybody(
+    house: &Arc<House>,
+    visit: &Visit,
+    is_modern: bool,
+    id: &str,
+    envelope: &Envelope,
+) -> Option<Response<Page>> {
+    let uri = envelope.members()?.text("uri")?;
+    let view = house.view(&visit.caller, &visit.endpoint);
+    if resource(&view, &uri).is_some() {
+        return None;
+    }
+    let params = json::object([("uri", json::quote(&uri))]);
+    for server in &view.with_resources {
+        let way = view.unlisted(server, &uri);
+        if way.gate != Gate::Open {
+            continue;
+        }
+        let Ok(peer) = reach(house, server).await else { continue };
+        let meter = house.guards.begin(&visit.caller, server, "resources/read", &uri, envelope);
+        match peer.request("resources/read", Some(&params), house.patience(server)).await {
+            Ok(result) => {
+                let result = match is_modern {
+                    true => translate::complete(&result, true),
+                    false => result,
+                };
+                let text = super::exchange::result_for(id, &result);
+                let at = text.len() - 1 - result.len()..text.len() - 1;
+                meter.answered(&Answer { text: text.clone(), result: Some(at), is_real: true });
+                return Some(json_of(StatusCode::OK, text));
+            }
+            Err(_) => meter.failed(),
+        }
+    }
+    None
+}
+
 fn resource(view: &super::view::View, uri: &str) -> Option<Way> {
     view.resource(uri).or_else(|| match view.with_resources.as_slice() {
-        [server] => Some(Way { server: server.clone(), name: json::quote(uri), gate: Gate::Open }),
+        // Its gate is that of anything with this address.
+        [server] => Some(view.unlisted(server, uri)),
         _ => None,
     })
 }
@@ -257,6 +317,9 @@ fn start(
 
 /// A request under way, and what hangs on it.
 struct UnderWay {
+    house: Arc<House>,
+    caller: Arc<str>,
+    server: String,
     ear: Ear,
     /// Dropped, it takes the request back.
     flight: Option<Flight>,
@@ -293,11 +356,22 @@ fn status_of(text: &str) -> StatusCode {
     }
 }
 
+/// The id of a task that a result speaks of.
+fn task_in(answer: &Answer) -> Option<String> {
+    let result = &answer.text[answer.result.clone()?];
+    memchr::memmem::find(result.as_bytes(), b"\"taskId\"")?;
+    let result = Members::of(result)?;
+    result.object("task").and_then(|task| task.text("taskId")).or_else(|| result.text("taskId"))
+}
+
 impl UnderWay {
     fn done(&mut self, answer: Answer) -> String {
         self.flight = None;
         if let Some(meter) = self.meter.take() {
             meter.answered(&answer);
+        }
+        if let Some(task) = task_in(&answer) {
+            self.house.keep_task(&task, &self.caller, &self.server);
         }
         answer.text
     }

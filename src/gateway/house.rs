@@ -25,6 +25,9 @@ const SESSIONS: usize = 10_000;
 /// How many questions to callers may be open.
 const PARKED: usize = 1024;
 
+/// How many tasks are remembered.
+const TASKS: usize = 4096;
+
 /// How many views are kept.
 const VIEWS: usize = 256;
 
@@ -46,6 +49,10 @@ pub struct House {
     numbers: AtomicU64,
     /// Who named its roots last, of the sessions.
     pub(super) rooted: AtomicU64,
+    /// Tasks that servers have begun: whose they are, and where they run.
+    tasks: Mutex<HashMap<String, (Arc<str>, String)>>,
+    /// Tools of servers that are seen first, to be taken into the lock.
+    pub(super) firsts: Mutex<HashMap<String, Vec<crate::guard::Examined>>>,
     /// Rings when callers want to hear of other resources.
     pub(super) other_wishes: tokio::sync::Notify,
     pub(super) guards: Arc<super::guards::Guards>,
@@ -97,6 +104,8 @@ impl House {
             // Callers have even numbers when they are of 2026, so that sessions can be told apart.
             numbers: AtomicU64::new(1),
             rooted: AtomicU64::new(0),
+            tasks: Mutex::default(),
+            firsts: Mutex::default(),
             other_wishes: tokio::sync::Notify::new(),
             guards: Arc::new(guards),
         })
@@ -280,18 +289,24 @@ impl House {
     }
 
     /// The server that a task runs on, if it is this caller's.
-    pub fn task(&self, _task: &str, _caller: &Caller) -> Option<String> {
-        None
+    pub fn task(&self, task: &str, caller: &Caller) -> Option<String> {
+        let tasks = lock(&self.tasks);
+        tasks.get(task).filter(|(whose, _)| *whose == caller.name).map(|(_, server)| server.clone())
+    }
+
+    /// A server has begun a task for a caller.
+    pub fn keep_task(&self, task: &str, caller: &Arc<str>, server: &str) {
+        let mut tasks = lock(&self.tasks);
+        if tasks.len() >= TASKS {
+            // Whoever has lost one can still ask its server alone.
+            tasks.clear();
+        }
+        tasks.insert(task.to_owned(), (Arc::clone(caller), server.to_owned()));
     }
 
     /// Something about a server that a person should know.
     pub fn note(&self, server: &str, why: &str) {
         self.guards.note(format!("{server}: {why}"));
-    }
-
-    /// Every server's tools that are held.
-    pub fn held(&self) -> Arc<HashMap<String, Vec<String>>> {
-        Arc::clone(&self.held.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The supervisor.

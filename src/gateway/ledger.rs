@@ -148,6 +148,10 @@ impl Ledger {
         while queue.is_full() && queue.has_writer {
             queue = self.shared.written.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
+        if !queue.has_writer {
+            self.shared.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         queue.bytes += call.arguments.as_ref().map_or(0, |text| text.len());
         let was_idle = queue.is_idle();
         queue.calls.push(call);

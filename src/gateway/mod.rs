@@ -59,6 +59,19 @@ use crate::upstream::Heard;
 /// How often sessions that nobody uses are looked for.
 const SWEEP: Duration = Duration::from_secs(60);
 
+/// What marks the name of a server's second process.
+const TWIN: &str = "@2026-07-28";
+
+/// The name of a server's second process, which speaks 2026's way alone; started when it is needed.
+pub fn twin(server: &str) -> String {
+    format!("{server}{TWIN}")
+}
+
+/// The server that a process belongs to.
+fn server_of(name: &str) -> &str {
+    name.strip_suffix(TWIN).unwrap_or(name)
+}
+
 /// The gateway and the servers behind it.
 #[derive(Clone)]
 pub struct Gateway {
@@ -83,6 +96,7 @@ impl Gateway {
         let changed = Arc::new(move |server: &str, standing: &Standing| {
             if let Some(house) = changes.upgrade()
                 && standing.is_ready()
+                && !server.ends_with(TWIN)
             {
                 let server = house.supervisor().and_then(|supervisor| supervisor.server(server));
                 if let Some((server, peer)) =
@@ -122,29 +136,22 @@ impl Gateway {
     /// Takes what the manifest says now: only servers whose entry changed are started anew, and callers whose
     /// lists changed are told.
     pub fn set(&self, setup: Setup, specs: Vec<Spec>) {
+        let seen = news::views(&self.house);
         self.house.guards.set(&setup, &self.house.setup());
         self.house.set_setup(setup);
         if let Some(supervisor) = self.house.supervisor() {
             supervisor.set(specs);
         }
         pins::reload(&self.house);
-        news::tell_changes(
-            &self.house,
-            None,
-            &[
-                "notifications/tools/list_changed",
-                "notifications/prompts/list_changed",
-                "notifications/resources/list_changed",
-            ],
-        );
+        seen.tell(&self.house);
     }
 
     /// Another process has answered a question, made a token, or accepted a tool.
     pub fn look(&self) {
         self.house.guards.look();
-        if pins::reload(&self.house) {
-            news::tell_changes(&self.house, None, &["notifications/tools/list_changed"]);
-        }
+        let seen = news::views(&self.house);
+        pins::reload(&self.house);
+        seen.tell(&self.house);
     }
 
     /// Listens on an address and serves it, in a task.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::house::{House, Listener, lock};
 use super::session::{Asked, Session};
-use super::stock::{List, Stock};
+use super::stock::List;
 use super::view::View;
 use crate::bridge::eras::SUBSCRIPTION;
 use crate::bridge::json::{self, Members};
@@ -26,40 +26,48 @@ fn rank(level: &str) -> usize {
     LEVELS.iter().position(|known| *known == level).unwrap_or(1)
 }
 
-/// A server offers something else: whoever sees it is told which of their lists changed.
-pub fn changed(house: &Arc<House>, server: &str, before: Option<&Stock>, now: &Stock) {
-    let differs = |list: List| before.map_or(&[] as &[String], |stock| stock.list(list)) != now.list(list);
-    let mut methods = Vec::new();
-    if differs(List::Tools) {
-        methods.push("notifications/tools/list_changed");
-    }
-    if differs(List::Prompts) {
-        methods.push("notifications/prompts/list_changed");
-    }
-    if differs(List::Resources) || differs(List::Templates) {
-        methods.push("notifications/resources/list_changed");
-    }
-    tell_changes(house, Some(server), &methods);
+/// What everyone sees, to be held against what they see later.
+pub fn views(house: &Arc<House>) -> Seen {
+    let sessions = house.sessions().into_iter().map(|session| {
+        let view = house.view(&session.caller, &session.endpoint);
+        (session, view)
+    });
+    let listeners = lock(&house.listeners).clone();
+    let listeners = listeners.into_iter().map(|listener| {
+        let view = house.view(&listener.caller, &listener.endpoint);
+        (listener, view)
+    });
+    Seen { sessions: sessions.collect(), listeners: listeners.collect() }
 }
 
-/// Tells whoever sees this server, or any server, that lists of theirs changed.
-pub fn tell_changes(house: &Arc<House>, server: Option<&str>, methods: &[&'static str]) {
-    if methods.is_empty() {
-        return;
-    }
-    let sees = |view: &View| server.is_none_or(|server| view.servers.iter().any(|name| name == server));
-    for session in house.sessions() {
-        if sees(&house.view(&session.caller, &session.endpoint)) {
-            for method in methods {
+/// What everyone saw.
+pub struct Seen {
+    sessions: Vec<(Arc<Session>, Arc<View>)>,
+    listeners: Vec<(Arc<Listener>, Arc<View>)>,
+}
+
+impl Seen {
+    /// Tells those who see something else now.
+    pub fn tell(self, house: &Arc<House>) {
+        const METHODS: [(&[List], &str); 3] = [
+            (&[List::Tools], "notifications/tools/list_changed"),
+            (&[List::Prompts], "notifications/prompts/list_changed"),
+            (&[List::Resources, List::Templates], "notifications/resources/list_changed"),
+        ];
+        let differs = |before: &View, now: &View, lists: &[List]| {
+            lists.iter().any(|list| before.list(*list) != now.list(*list))
+        };
+        for (session, before) in &self.sessions {
+            let now = house.view(&session.caller, &session.endpoint);
+            for (_, method) in METHODS.iter().filter(|(lists, _)| differs(before, &now, lists)) {
                 session.say(message::notification(method, None));
             }
         }
-    }
-    let listeners = lock(&house.listeners).clone();
-    for listener in listeners {
-        if sees(&house.view(&listener.caller, &listener.endpoint)) {
-            for method in methods.iter().filter(|method| listener.notifications.contains(method)) {
-                listener.mouth.note(for_listener(&listener, method, "{}"));
+        for (listener, before) in &self.listeners {
+            let now = house.view(&listener.caller, &listener.endpoint);
+            let wanted = METHODS.iter().filter(|(_, method)| listener.notifications.contains(method));
+            for (_, method) in wanted.filter(|(lists, _)| differs(before, &now, lists)) {
+                listener.mouth.note(for_listener(listener, method, "{}"));
             }
         }
     }

@@ -159,7 +159,8 @@ impl Pinned {
         seen.collect()
     }
 
-    /// Takes the tools of a server that was seen first into the lock, and says how many.
+    /// Takes the tools of servers that were seen first into the lock, and says how many. Several servers at once are one
+    /// run in the history.
     ///
     /// # Errors
     /// [`PinError::Busy`] while another run has the state; everything may be used meanwhile as if it were done.
@@ -167,13 +168,14 @@ impl Pinned {
         &self,
         system: &dyn System,
         command: &str,
-        server: &str,
-        examined: &[Examined],
+        servers: &[(&str, &[Examined])],
     ) -> Result<usize, PinError> {
-        let first = examined.iter().filter(|one| one.state == State::First);
-        let pins: Vec<Pin> = first
-            .map(|one| Pin { server: server.to_owned(), tool: one.tool.clone(), digest: one.digest })
-            .collect();
+        let mut pins = Vec::new();
+        for (server, examined) in servers {
+            for one in examined.iter().filter(|one| one.state == State::First) {
+                pins.push(Pin { server: (*server).to_owned(), tool: one.tool.clone(), digest: one.digest });
+            }
+        }
         if pins.is_empty() {
             return Ok(0);
         }
@@ -258,14 +260,14 @@ mod tests {
         let examine = |texts: &[&str]| {
             examine(&pinned.lock(&memory).expect("a lock"), "math", texts, Trust::FirstUse, &[])
         };
-        assert_eq!(pinned.take_first(&memory, "up", "math", &examine(&[ADD])).expect("taken"), 1);
+        assert_eq!(pinned.take_first(&memory, "up", &[("math", &examine(&[ADD]))]).expect("taken"), 1);
         assert_eq!(examine(&[ADD])[0].state, State::Accepted);
         assert!(matches!(examine(&[ADD_2])[0].state, State::Changed { .. }));
-        assert_eq!(pinned.take_first(&memory, "up", "math", &examine(&[ADD_2])).expect("nothing"), 0);
+        assert_eq!(pinned.take_first(&memory, "up", &[("math", &examine(&[ADD_2]))]).expect("nothing"), 0);
         let text = String::from_utf8(memory.contents(pinned.path()).expect("there")).expect("text");
         assert!(text.contains("\"package\": \"x@1\"") && text.contains("\"mine\": 1"), "{text}");
         let held = pinned.store.lock(&memory, "apply").expect("free");
-        let busy = pinned.take_first(&memory, "up", "other", &fresh());
+        let busy = pinned.take_first(&memory, "up", &[("other", &fresh())]);
         assert!(matches!(busy, Err(PinError::Busy(_))));
         drop(held);
     }
@@ -276,7 +278,7 @@ mod tests {
         let pinned = pinned(&memory);
         memory.write(pinned.path(), b"<<<<<<< HEAD");
         assert!(matches!(pinned.lock(&memory), Err(PinError::Bad(_))));
-        let result = pinned.take_first(&memory, "up", "math", &fresh());
+        let result = pinned.take_first(&memory, "up", &[("math", &fresh())]);
         assert!(matches!(result, Err(PinError::Bad(_))));
         assert_eq!(memory.contents(pinned.path()).expect("there"), b"<<<<<<< HEAD");
     }

@@ -1,6 +1,7 @@
 //! What the manifest says to the gateway, made ready.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -18,7 +19,7 @@ pub struct Setup {
     /// Every client block that holds here.
     pub clients: IndexMap<String, Client>,
     /// Rules.
-    pub policies: Vec<Policy>,
+    pub policies: Arc<Vec<Policy>>,
     /// How tools are named.
     pub names: GatewayNames,
     /// How many requests a token may make in how long.
@@ -69,7 +70,7 @@ impl Setup {
         Self {
             servers: servers.collect(),
             clients: clients.collect(),
-            policies: units.iter().flat_map(|unit| unit.manifest.policies.clone()).collect(),
+            policies: Arc::new(units.iter().flat_map(|unit| unit.manifest.policies.clone()).collect()),
             names: gateway.names.unwrap_or_default(),
             rate: gateway.rate_limit.as_deref().and_then(values::rate),
             hosts: small(&gateway.hosts),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::exchange::Visit;
 use super::house::House;
 use super::news;
+use super::server_of;
 use super::stock::{List, Stock};
 use super::view::View;
 use crate::bridge::json::{self, Members};
@@ -58,12 +59,13 @@ pub fn came(house: &Arc<House>, name: &str, peer: Arc<Peer>) {
 pub async fn relist(house: &Arc<House>, name: &str, peer: &Arc<Peer>) {
     match Stock::take(peer).await {
         Ok(stock) => {
+            let seen = news::views(house);
             super::pins::examine(house, name, &stock);
-            let stock_now = stock.clone();
+            let now = stock.clone();
             let before = house.set_stock(name, stock);
-            if before.as_deref() != Some(&stock_now) {
-                news::changed(house, name, before.as_deref(), &stock_now);
-                super::shelf::save(house, name, &stock_now);
+            if before.as_deref() != Some(&now) {
+                seen.tell(house);
+                super::shelf::save(house, name, &now);
             }
         }
         Err(why) => house.note(name, &why),
@@ -72,7 +74,11 @@ pub async fn relist(house: &Arc<House>, name: &str, peer: &Arc<Peer>) {
 
 /// A server said something by itself.
 pub fn heard(house: &Arc<House>, name: &str, heard: Heard) {
+    let is_twin = server_of(name) != name;
+    let name = server_of(name);
     match heard {
+        // The first process says the same, and is the one that is asked.
+        Heard::Notification(..) | Heard::Request(..) if is_twin && !is_of_a_request(&heard) => {}
         Heard::Notification(envelope, mouths) => {
             let is_list = envelope.method().is_some_and(|method| method.ends_with("/list_changed"));
             if is_list {
@@ -88,6 +94,11 @@ pub fn heard(house: &Arc<House>, name: &str, heard: Heard) {
         // For the log of the server; the supervisor keeps it.
         Heard::Fault(_) => {}
     }
+}
+
+/// Whether it was said while somebody waits for an answer.
+fn is_of_a_request(heard: &Heard) -> bool {
+    matches!(heard, Heard::Notification(_, mouths) if !mouths.is_empty())
 }
 
 /// Listens to a server of 2026 for changes, again and again while it is there.

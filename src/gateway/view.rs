@@ -13,7 +13,7 @@ use crate::base::Glob;
 use crate::bridge::json::{self, Members};
 use crate::bridge::sieve::Sieve;
 use crate::guard::{self, Scope, Verdict};
-use crate::manifest::model::{GatewayNames, ResourceType};
+use crate::manifest::model::{GatewayNames, Policy, ResourceType};
 
 /// Which address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -40,6 +40,8 @@ pub struct View {
     pub with_resources: Vec<String>,
     /// Every server in it, in order.
     pub servers: Vec<String>,
+    /// Of a view with a single server that has resources, whether what is not listed may be read.
+    rules: Rules,
     /// What the servers say of how they want to be used, as JSON, if they say anything.
     pub instructions: Option<String>,
 }
@@ -89,6 +91,7 @@ impl View {
             lists: Default::default(),
             with_resources: Vec::new(),
             servers: Vec::new(),
+            rules: Rules::of(sources.setup, caller),
             instructions: None,
         };
         let mut lists: [Vec<String>; 4] = Default::default();
@@ -97,7 +100,8 @@ impl View {
         for (server, sieve) in reachable(sources.setup, caller, endpoint) {
             view.servers.push(server.to_owned());
             let Some(stock) = sources.stocks.get(server) else { continue };
-            let mut shelf = Shelf { sources, caller, endpoint, server, sieve, stock, counts: &counts };
+            let rules = Rules::of(sources.setup, caller);
+            let shelf = Shelf { sources, caller, endpoint, server, sieve, stock, counts: &counts, rules };
             shelf.fill(&mut view, &mut lists);
             if stock.can("resources") {
                 view.with_resources.push(server.to_owned());
@@ -126,6 +130,12 @@ impl View {
         &self.lists[at]
     }
 
+    /// The way to a resource that is not listed, at one of the servers.
+    pub fn unlisted(&self, server: &str, uri: &str) -> Way {
+        let gate = self.rules.gate(server, ResourceType::Resource, uri);
+        Way { server: server.to_owned(), name: json::quote(uri), gate }
+    }
+
     /// The way to a resource: it is listed, or fits a template, or there is only one server that can have it.
     pub fn resource(&self, uri: &str) -> Option<Way> {
         if let Some(way) = self.uris.get(uri) {
@@ -142,6 +152,7 @@ fn reachable<'s>(
     endpoint: &'s Endpoint,
 ) -> impl Iterator<Item = (&'s str, Option<&'s Sieve>)> {
     let block = caller.client.as_ref().map(|key| setup.clients.get(&**key));
+    let rules = Rules::of(setup, caller);
     setup.servers.iter().filter_map(move |(name, own)| {
         let sieve = match block {
             // A client block that is gone reaches nothing.
@@ -153,14 +164,8 @@ fn reachable<'s>(
             Endpoint::One(one) => one == name,
         };
         let may = caller.servers.as_ref().is_none_or(|servers| servers.iter().any(|one| one == name));
-        let ask = guard::Ask {
-            client: caller.client.as_deref(),
-            client_id: block.flatten().map(|block| block.id.as_str()),
-            server: name,
-            kind: ResourceType::Server,
-            name,
-        };
-        let is_denied = is_meant && may && guard::judge(&setup.policies, &ask).verdict == Verdict::Deny;
+        let is_denied =
+            is_meant && may && matches!(rules.gate(name, ResourceType::Server, name), Gate::Denied(_));
         (is_meant && may && !is_denied).then_some((name.as_str(), Some(sieve)))
     })
 }
@@ -191,10 +196,11 @@ struct Shelf<'a> {
     sieve: Option<&'a Sieve>,
     stock: &'a Stock,
     counts: &'a HashMap<(List, String), usize>,
+    rules: Rules,
 }
 
 impl Shelf<'_> {
-    fn fill(&mut self, view: &mut View, lists: &mut [Vec<String>; 4]) {
+    fn fill(&self, view: &mut View, lists: &mut [Vec<String>; 4]) {
         let [tools, resources, templates, prompts] = lists;
         for definition in &self.stock.tools {
             let Some(name) = member(definition, "name") else { continue };
@@ -262,21 +268,41 @@ impl Shelf<'_> {
     }
 
     fn gate(&self, kind: ResourceType, name: &str) -> Gate {
-        let setup = self.sources.setup;
-        let block = self.caller.client.as_ref().and_then(|key| setup.clients.get(&**key));
+        self.rules.gate(self.server, kind, name)
+    }
+}
+
+/// What the policies say to one caller.
+struct Rules {
+    policies: Arc<Vec<Policy>>,
+    client: Option<Arc<str>>,
+    client_id: Option<String>,
+}
+
+impl Rules {
+    fn of(setup: &Setup, caller: &Caller) -> Self {
+        let block = caller.client.as_ref().and_then(|key| setup.clients.get(&**key));
+        Self {
+            policies: Arc::clone(&setup.policies),
+            client: caller.client.clone(),
+            client_id: block.map(|block| block.id.clone()),
+        }
+    }
+
+    fn gate(&self, server: &str, kind: ResourceType, name: &str) -> Gate {
         let ask = guard::Ask {
-            client: self.caller.client.as_deref(),
-            client_id: block.map(|block| block.id.as_str()),
-            server: self.server,
+            client: self.client.as_deref(),
+            client_id: self.client_id.as_deref(),
+            server,
             kind,
             name,
         };
-        let judged = guard::judge(&setup.policies, &ask);
+        let judged = guard::judge(&*self.policies, &ask);
         let by = judged.by.unwrap_or_default();
         match judged.verdict {
             Verdict::Allow => Gate::Open,
-            Verdict::Deny => Gate::Denied(by.to_owned()),
-            Verdict::RequireApproval => Gate::Asks(by.to_owned()),
+            Verdict::Deny => Gate::Denied(by),
+            Verdict::RequireApproval => Gate::Asks(by),
         }
     }
 }

@@ -13,6 +13,7 @@
 
 mod arguments;
 mod canonical;
+mod describe;
 mod estimate;
 mod pins;
 mod poison;
@@ -22,6 +23,7 @@ mod tokens;
 
 pub use arguments::{digest_of, preview};
 pub use canonical::{Oddity, canonical};
+pub use describe::describe;
 pub use estimate::{METHOD, tokens};
 pub use pins::{Digest, Examined, FILE as LOCK_FILE, Lock, State, examine, name_of};
 pub use poison::{Neighbour, Neighbours, reasons, visible};

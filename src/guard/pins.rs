@@ -18,7 +18,8 @@ use crate::manifest::model::Trust;
 pub const FILE: &str = "mcp.lock";
 
 /// What a model is told of a tool. Everything else in a definition is no part of its digest.
-const PINNED: [&str; 6] = ["name", "title", "description", "inputSchema", "outputSchema", "annotations"];
+pub(super) const PINNED: [&str; 6] =
+    ["name", "title", "description", "inputSchema", "outputSchema", "annotations"];
 
 /// The identity of a tool's definition: `sha256:` and 64 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -51,15 +51,19 @@ pub fn reasons(
 ) -> Vec<String> {
     let mut found = BTreeMap::new();
     let walked = strings_of(definition, &mut |at, text| {
-        let hidden = hidden_in(text);
+        let (hidden, lower) = (hidden_in(text), text.to_lowercase());
         if !hidden.is_empty() {
             found.entry((at.to_owned(), 0)).or_insert(format!("{} holds {hidden}", place(at)));
         }
-        if let Some(phrase) = phrase_in(text) {
+        if at == "/name" && !text.is_ascii() {
+            let says = "its name holds letters that can look like those of another".to_owned();
+            found.entry((at.to_owned(), 3)).or_insert(says);
+        }
+        if let Some(phrase) = phrase_in(&lower) {
             found.entry((at.to_owned(), 1)).or_insert(format!("{} says `{phrase}`", place(at)));
         }
         for neighbour in neighbours.iter().filter(|neighbour| neighbour.server != server) {
-            if let Some(name) = mention(text, own, *neighbour) {
+            if let Some(name) = mention(text, &lower, own, *neighbour) {
                 let who = neighbour.server;
                 let says = format!("{} speaks of `{name}`, which belongs to the server `{who}`", place(at));
                 found.entry((at.to_owned(), 2)).or_insert(says);
@@ -170,18 +174,16 @@ fn joins(c: char) -> bool {
     matches!(c, '\u{fe0f}' | '\u{590}'..='\u{dff}' | '\u{2190}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}')
 }
 
-fn phrase_in(text: &str) -> Option<&'static str> {
-    let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
-    let text = words.join(" ");
+fn phrase_in(lower: &str) -> Option<&'static str> {
+    let text = lower.split_whitespace().collect::<Vec<_>>().join(" ");
     PHRASES.iter().find(|phrase| text.contains(*phrase)).copied()
 }
 
 /// A name of the neighbour in the text that is no accident.
-fn mention(text: &str, own: &BTreeSet<&str>, neighbour: Neighbour<'_>) -> Option<String> {
+fn mention(text: &str, lower: &str, own: &BTreeSet<&str>, neighbour: Neighbour<'_>) -> Option<String> {
     let server = neighbour.server;
     let called = [format!("{server}__"), format!("{server} server"), format!("{server} mcp")];
-    let lower = text.to_lowercase();
-    let is_called = |form: &String| is_word_in(&lower, &form.to_lowercase());
+    let is_called = |form: &String| is_word_in(lower, &form.to_lowercase());
     if let Some(form) = called.iter().find(|form| is_called(form)) {
         return Some(form.clone());
     }
@@ -284,6 +286,8 @@ mod tests {
                 "`inputSchema/properties/a<U+200B>/enum/1` holds 1 direction-turning character (U+202E)",
             ]
         );
+        let alike = reasons("{\"name\":\"re\u{430}d_file\"}", "math", &BTreeSet::new(), &[]);
+        assert_eq!(alike, ["its name holds letters that can look like those of another"]);
         let twice = reasons(r#"{"name":"a","name":"b"}"#, "math", &BTreeSet::new(), &[]);
         assert!(twice[0].starts_with("its definition cannot be relied on: a member"), "{twice:?}");
     }

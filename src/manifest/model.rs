@@ -470,10 +470,11 @@ pub struct Policy {
     /// `global`, `client:ID` or `server:NAME`.
     #[serde(default)]
     pub scope: Option<String>,
-    /// What it is about.
+    /// What it is about; `server` is everything of a server. Left out: everything that has such a name.
     #[serde(default, rename = "resourceType")]
     pub resource_type: Option<ResourceType>,
-    /// Names it applies to; `*` and `?` match.
+    /// Names it applies to; `*` and `?` match. Held against `name`, `server/name` and `server__name`, for `server`
+    /// against the server's name.
     pub pattern: String,
     /// The verdict.
     pub action: Action,

@@ -19,8 +19,8 @@
 //! ```
 //!
 //! Invariant: directories are 0700 and files 0600; a file here is replaced whole or appended to, so
-//! that a cut-off run leaves the old content or the new one; nothing here is needed to read a
-//! user's own files. Looking needs no state at all, and creates none.
+//! that a cut-off run leaves the old content or the new one (the database sees to that itself); nothing
+//! here is needed to read a user's own files. Looking needs no state at all, and creates none.
 
 mod backups;
 pub mod db;

@@ -30,7 +30,7 @@ use crate::base::Hidden;
 use crate::bridge::Upstream;
 use crate::store::Store;
 use crate::system::{Nursery, System};
-use crate::upstream::Heard;
+use crate::upstream::{Heard, Ways};
 
 pub use self::log_line::{Level, Line};
 pub use self::rules::{Probe, Rules};
@@ -70,6 +70,8 @@ pub struct Spec {
     pub pin: String,
     /// How it is run.
     pub rules: Rules,
+    /// In which ways it is greeted.
+    pub ways: Ways,
     /// How it is started.
     pub launch: Launch,
 }

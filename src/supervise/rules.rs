@@ -77,6 +77,11 @@ impl Rules {
             give_up_after: give_up(own).or_else(|| give_up(global)).unwrap_or(10).max(1),
         }
     }
+
+    /// The same, but started when it is needed.
+    pub fn lazy(self) -> Self {
+        Self { start: Start::Lazy, ..self }
+    }
 }
 
 #[cfg(test)]

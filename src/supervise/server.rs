@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::logs::Log;
 use super::state::Event;
 use super::{Launch, Rules, Spec, Standing, State, lock};
-use crate::upstream::Peer;
+use crate::upstream::{Peer, Ways};
 
 /// A wait before the next start that is worth waiting for, in seconds.
 const SOON: f64 = 2.0;
@@ -17,6 +17,7 @@ pub struct Server {
     name: String,
     pin: String,
     rules: Rules,
+    ways: Ways,
     launch: Mutex<Launch>,
     pub(super) log: Arc<Log>,
     pub(super) peer: Mutex<Option<Arc<Peer>>>,
@@ -62,6 +63,7 @@ impl Server {
             name: spec.name.clone(),
             pin: spec.pin.clone(),
             rules: spec.rules.clone(),
+            ways: spec.ways,
             launch: Mutex::new(Arc::clone(&spec.launch)),
             log,
             peer: Mutex::default(),
@@ -74,6 +76,10 @@ impl Server {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(super) fn ways(&self) -> Ways {
+        self.ways
     }
 
     /// How it is run.
@@ -203,7 +209,7 @@ impl Server {
     }
 
     pub(super) fn is(&self, spec: &Spec) -> bool {
-        self.pin == spec.pin && self.rules == spec.rules
+        self.pin == spec.pin && self.rules == spec.rules && self.ways == spec.ways
     }
 
     pub(super) fn set_launch(&self, launch: Launch) {

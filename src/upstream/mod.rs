@@ -18,5 +18,5 @@ mod pipes;
 
 pub use ear::{Answer, Ear, Mouth, Told, pair};
 pub use envelope::{Envelope, Kind, with};
-pub use open::{Line, OpenError, Opening, Openings};
+pub use open::{Line, OpenError, Opening, Openings, Ways};
 pub use peer::{Era, Gone, Hear, Heard, Peer, Question, Silent, error_for};

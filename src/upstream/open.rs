@@ -55,11 +55,23 @@ pub struct Openings {
     pub modern: Option<Opening>,
     /// In the older one.
     pub legacy: Option<Opening>,
+    /// Whether it speaks both, but only one of them on a line.
+    pub wants_twin: bool,
+}
+
+/// In which ways a server is greeted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ways {
+    /// In all of them.
+    #[default]
+    Any,
+    /// Only in 2026's.
+    Newest,
 }
 
 impl Openings {
     fn older(legacy: Opening) -> Self {
-        Self { modern: None, legacy: Some(legacy) }
+        Self { legacy: Some(legacy), ..Self::default() }
     }
 }
 
@@ -132,6 +144,7 @@ impl Peer {
     pub async fn open(
         name: &str,
         line: Line,
+        ways: Ways,
         hear: Hear,
         patience: Duration,
     ) -> Result<Arc<Self>, OpenError> {
@@ -152,7 +165,7 @@ impl Peer {
             }
             Line::Remote(upstream) => remote(name, upstream, hear)?,
         };
-        let greeted = tokio::time::timeout(patience, greet(&peer)).await;
+        let greeted = tokio::time::timeout(patience, greet(&peer, ways)).await;
         let openings = greeted.unwrap_or_else(|_| {
             let seconds = patience.as_secs();
             Err(format!("`{name}` did not answer within {seconds} s of its start"))
@@ -171,10 +184,19 @@ impl Peer {
     }
 }
 
-async fn greet(peer: &Peer) -> Result<Openings, String> {
+async fn greet(peer: &Peer, ways: Ways) -> Result<Openings, String> {
     let forever = Duration::from_secs(3600);
     let params = json::object([("_meta", meta())]);
     let discover = peer.question("server/discover", Some(&params), forever);
+    if ways == Ways::Newest {
+        return match discover.await {
+            Ok(answer) => discovered(&answer)
+                .map(|modern| Openings { modern: Some(modern), ..Openings::default() })
+                .ok_or_else(|| why_not(&answer)),
+            Err(Unanswered::Gone(why)) => Err(why),
+            Err(Unanswered::Silent) => Err(format!("`{}` did not answer in time", peer.name)),
+        };
+    }
     tokio::pin!(discover);
     let first = tokio::select! {
         answer = &mut discover => Some(answer),
@@ -195,7 +217,7 @@ async fn greet(peer: &Peer) -> Result<Openings, String> {
         None => {
             let shaken = shake_hands(peer, forever);
             tokio::pin!(shaken);
-            let newer = |modern| Openings { modern: Some(modern), legacy: None };
+            let newer = |modern| Openings { modern: Some(modern), ..Openings::default() };
             tokio::select! {
                 answer = &mut discover => match answer {
                     Ok(answer) => match discovered(&answer) {
@@ -218,16 +240,16 @@ async fn greet(peer: &Peer) -> Result<Openings, String> {
 }
 
 /// Many servers of 2026 speak the older way as well, on the same line, and only in it ask their questions as their
-/// authors wrote them. Each caller is then served in its own era. One that stops being of 2026 by that is an
-/// older one.
+/// authors wrote them. Each caller is then served in its own era. One that stops being of 2026 by that needs a line
+/// for each of the two.
 async fn also_older(peer: &Peer, modern: Opening) -> Openings {
     let Ok(legacy) = shake_hands(peer, HINT).await else {
-        return Openings { modern: Some(modern), legacy: None };
+        return Openings { modern: Some(modern), ..Openings::default() };
     };
     let params = json::object([("_meta", meta())]);
     let again = peer.question("server/discover", Some(&params), HINT).await;
     let is_still = again.is_ok_and(|answer| discovered(&answer).is_some());
-    Openings { modern: is_still.then_some(modern), legacy: Some(legacy) }
+    Openings { modern: is_still.then_some(modern), legacy: Some(legacy), wants_twin: !is_still }
 }
 
 async fn shake_hands(peer: &Peer, patience: Duration) -> Result<Opening, String> {

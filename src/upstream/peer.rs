@@ -102,6 +102,11 @@ impl Peer {
         })
     }
 
+    /// Whether it speaks 2026's way as well, but only on a line of its own.
+    pub fn wants_twin(&self) -> bool {
+        self.openings.get().is_some_and(|openings| openings.wants_twin)
+    }
+
     /// What it said of itself.
     pub fn opening(&self) -> &Opening {
         static NOTHING: OnceLock<Opening> = OnceLock::new();

@@ -66,6 +66,14 @@ const LOOKS: &[&[&str]] = &[
     &["secret", "where", "kept"],
     &["secret", "where", "kept", "--format", "json"],
     &["secret", "rekey", "--dry-run"],
+    &["policy", "list"],
+    &["policy", "list", "--format", "json"],
+    &["policy", "test", "--server", "mine", "--tool", "x"],
+    &["token", "list", "--format", "json"],
+    &["approval", "list", "--all"],
+    &["lock", "diff"],
+    &["lock", "diff", "--format", "json"],
+    &["usage"],
     &["status", "--metrics"],
     &["approve"],
     &["watch", "--once", "--manifest", "none.yaml"],
@@ -76,6 +84,8 @@ const LOOKS: &[&[&str]] = &[
     &["exec", "broken"],
     &["exec", "remote"],
     &["exec", "nobody"],
+    &["connect", "--client", "cursor"],
+    &["call", "remote__x", "--arg", "a=1"],
 ];
 
 /// Every command that changes something, in an order in which each finds work.
@@ -372,6 +382,51 @@ fn a_secret_in_a_notice_that_cannot_be_told_shows_nowhere() {
         let said = nest.home.run(&["events"]).out;
         assert!(said.contains("notify[0]") && said.contains("notify[1]"), "{said}");
         nest.run(&["events", "--format", "json"], &canary);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_secret_behind_the_gateway_shows_to_no_client() {
+    use crate::front::{Client, GATEWAY, House, wait_for};
+    use std::os::unix::fs::PermissionsExt as _;
+    for canary in canaries() {
+        let Some(house) = House::new(GATEWAY) else { return };
+        let kept = house.home.write("kept.txt", &canary);
+        fs::set_permissions(&kept, fs::Permissions::from_mode(0o600)).expect("closed");
+        let port =
+            std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
+        let text = house.home.read("mcp.yaml").replace(
+            "servers:\n",
+            &format!(
+                "secrets: {{ kept: {{ file: kept.txt }} }}\nservers:\n  \
+                 away: {{ url: 'http://me:${{secret:kept}}@127.0.0.1:{port}/${{secret:kept}}?key=${{secret:kept}}', headers: {{ Authorization: 'Bearer ${{secret:kept}}' }} }}\n  \
+                 missing: {{ command: '/no/${{secret:kept}}', args: ['${{secret:kept}}'], env: {{ A: '${{secret:kept}}' }} }}\n"
+            ),
+        );
+        house.home.write("mcp.yaml", text);
+        let mut said = String::new();
+        let mut client = Client::start(&house, "kiro");
+        client.greet();
+        client.tools(10);
+        for server in ["away", "missing"] {
+            let name = format!("{server}__x");
+            said += &client.ask("tools/call", serde_json::json!({ "name": name })).to_string();
+            for args in [&["call", &name][..], &["call", &name, "--json"], &["call", "x", "--server", server]]
+            {
+                let ran = house.home.run(args);
+                assert_ne!(ran.code, 0, "{args:?}: {}", ran.out);
+                said += &format!("{}{}", ran.out, ran.err);
+            }
+        }
+        client.close();
+        wait_for("its remarks", || client.child.try_wait().expect("it ended"));
+        said += &client.remarks().concat();
+        assert!(!said.contains(&canary), "{said}");
+        for file in files(&house.home.home()).iter().filter(|file| **file != kept) {
+            let text = String::from_utf8_lossy(&fs::read(file).unwrap_or_default()).into_owned();
+            assert!(!text.contains(&canary), "{}: {text}", file.display());
+        }
     }
 }
 

@@ -14,11 +14,17 @@ export class Gateway {
   static async start(servers, known) {
     const gateway = new Gateway();
     gateway.port = await freePort();
-    const manifest = { version: 1, servers, gateway: { listen: `127.0.0.1:${gateway.port}` } };
+    const manifest = {
+      version: 1,
+      servers,
+      gateway: { listen: `127.0.0.1:${gateway.port}` },
+      // What `mcpkeel connect` says that it is; its file is in the home as well.
+      clients: { cursor: { servers: ['*'], delivery: 'gateway' } },
+    };
     writeFileSync(join(gateway.home, 'mcp.yaml'), JSON.stringify(manifest, null, 2));
     // A token that was made elsewhere, for state that is there already.
     gateway.token = process.env.MCPKEEL_TOKEN
-      ?? JSON.parse(gateway.mcpkeel('token', 'create', 'conformance', '--format', 'json')).token;
+      ?? gateway.mcpkeel('token', 'create', 'conformance').trim();
     gateway.up = start([process.env.MCPKEEL_BIN, 'up', '-q', '-f', 'mcp.yaml'], gateway.env, { cwd: gateway.home });
     gateway.up.stdout.resume();
     await Promise.all(Object.keys(servers).map((server) => gateway.answers(server, known)));
@@ -46,7 +52,7 @@ export class Gateway {
 
   mcpkeel(...args) {
     const env = { ...process.env, ...this.env };
-    return execFileSync(process.env.MCPKEEL_BIN, args, { cwd: this.home, env, encoding: 'utf8' });
+    return execFileSync(process.env.MCPKEEL_BIN, ['-q', ...args], { cwd: this.home, env, encoding: 'utf8' });
   }
 
   // Of one server, or of all.

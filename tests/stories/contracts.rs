@@ -20,6 +20,10 @@ const LOOKS: &[&[&str]] = &[
     &["doctor"],
     &["validate"],
     &["service", "status"],
+    &["token", "list"],
+    &["policy", "list"],
+    &["approval", "list"],
+    &["usage"],
 ];
 
 #[test]

@@ -9,6 +9,7 @@ use mcpkeel::bridge::Upstream;
 use mcpkeel::store::Store;
 use mcpkeel::supervise::{Launched, Rules, Spec, Standing, State, Supervisor};
 use mcpkeel::system::{Program, Real};
+use mcpkeel::upstream::Ways;
 
 /// A server in a few lines of shell: it can be greeted and asked whether it is there.
 pub const SERVER: &str = r#"
@@ -25,7 +26,8 @@ done
 "#;
 
 /// One that says nothing, ever.
-pub const HANGING: &str = "echo $$ >> $PIDS; trap '' TERM HUP; sleep 1000 & echo $! >> $PIDS; while :; do wait; done";
+pub const HANGING: &str =
+    "echo $$ >> $PIDS; trap '' TERM HUP; sleep 1000 & echo $! >> $PIDS; while :; do wait; done";
 
 /// One that ends at once, complaining.
 pub const DYING: &str = "echo $$ >> $PIDS; echo 'Error: no such database (token canary-4711)' >&2; exit 3";
@@ -97,7 +99,7 @@ pub fn spec(dir: &Path, name: &str, script: &str, rules: Rules) -> Spec {
         });
         Ok(Launched { upstream, hidden })
     };
-    Spec { name: name.to_owned(), pin: script_pin(name), rules, launch: Arc::new(launch) }
+    Spec { name: name.to_owned(), pin: script_pin(name), rules, ways: Ways::Any, launch: Arc::new(launch) }
 }
 
 fn script_pin(name: &str) -> String {

@@ -94,7 +94,8 @@ fn a_lazy_server_starts_when_it_is_needed_and_rests_when_it_is_not() {
         server.ready().await.expect("started again");
         assert_eq!(crew.pids("one").all().len(), 2);
         crew.supervisor.stop().await;
-        let mut states: Vec<State> = crew.changes.lock().expect("noted").iter().map(|(_, state)| *state).collect();
+        let mut states: Vec<State> =
+            crew.changes.lock().expect("noted").iter().map(|(_, state)| *state).collect();
         states.truncate(4);
         assert_eq!(states, [State::Starting, State::Ready, State::Stopping, State::Stopped]);
     });

@@ -2,7 +2,6 @@ use std::sync::Arc;
 
 use super::super::failure::Failure;
 use super::super::session::Session;
-use crate::base::Secret;
 use crate::bridge::{self, Bridge, Near, Upstream};
 use crate::clients::Filter;
 use crate::daemon;
@@ -76,6 +75,6 @@ pub fn near(session: &Session<'_>, path: &str, client: Option<&str>) -> Result<N
             )),
         }
     });
-    let headers = client.map(|client| (gateway::CLIENT.as_str().to_owned(), Secret::new(client.to_owned())));
+    let headers = client.map(|client| (gateway::CLIENT.as_str().to_owned(), client.to_owned()));
     Ok(Near { path: path.to_owned(), headers: headers.into_iter().collect(), find, wake })
 }

@@ -2,8 +2,10 @@
 
 pub mod adopt;
 pub mod apply;
+pub mod approval;
 pub mod approve;
 pub mod backup;
+pub mod call;
 pub mod client;
 pub mod connect;
 pub mod completions;
@@ -16,16 +18,20 @@ pub mod fmt;
 pub mod history;
 pub mod import;
 pub mod init;
+pub mod lock;
 pub mod man;
 pub mod plan;
+pub mod policy;
 pub mod restore;
 pub mod schema;
 pub mod secret;
 pub mod service;
 pub mod status;
 pub mod suspend;
+pub mod token;
 pub mod undo;
 pub mod up;
+pub mod usage;
 pub mod validate;
 pub mod verify;
 pub mod watch;
@@ -33,6 +39,7 @@ pub mod watch;
 use super::args::Command;
 use super::failure::Failure;
 use super::session::Session;
+use crate::reconcile::Loaded;
 
 /// Runs one command and returns its exit code.
 pub fn run(session: &mut Session<'_>, command: Command) -> Result<u8, Failure> {
@@ -59,13 +66,32 @@ pub fn run(session: &mut Session<'_>, command: Command) -> Result<u8, Failure> {
         Command::Restore(args) => restore::run(session, &args),
         Command::Client(args) => client::run(session, &args),
         Command::Secret(args) => secret::run(session, &args),
+        Command::Token(args) => token::run(session, &args),
+        Command::Policy(args) => policy::run(session, &args),
+        Command::Approval(args) => approval::run(session, &args),
+        Command::Lock(args) => lock::run(session, &args),
+        Command::Usage(args) => usage::run(session, &args),
         Command::Service(args) => service::run(session, &args),
         Command::Schema(args) => schema::run(session, &args),
         Command::Explain(args) => explain::run(session, &args),
         Command::Doctor(args) => doctor::run(session, &args),
         Command::Exec(args) => exec::run(session, &args),
+        Command::Call(args) => call::run(session, &args),
         Command::Connect(args) => connect::run(session, &args),
         Command::Completions(args) => completions::run(session, &args),
         Command::Man(args) => man::run(session, &args),
     }
+}
+
+/// Complains about a server that the manifest does not name.
+fn check_server(loaded: &Loaded, name: &str) -> Result<(), Failure> {
+    let names = || loaded.units.iter().flat_map(|unit| unit.manifest.servers.keys()).map(String::as_str);
+    if names().any(|known| known == name) {
+        return Ok(());
+    }
+    let hint = match crate::base::closest(name, names()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("the manifest names {}", names().collect::<Vec<_>>().join(", ")),
+    };
+    Err(Failure::Usage { message: format!("the manifest has no server `{name}`"), hint })
 }

@@ -13,13 +13,14 @@ use super::events::Format;
 use super::watch::{print, summary};
 use crate::daemon::{self, Control, Guest, Invite};
 use crate::desired::{self, Unit};
-use crate::gateway::{Gateway, Guards, Setup};
+use crate::gateway::{self, Gateway, Guards, Setup};
 use crate::manifest::values;
 use crate::reconcile::{self, Care, Loaded, Which};
 use crate::secrets::Vault;
 use crate::store::{Store, Watching, rfc3339};
 use crate::supervise::{Launched, Rules, Spec};
 use crate::system::{Real, System, service_manager};
+use crate::upstream::Ways;
 use crate::watch::{self, Inbox, Snapshot, Stop, Watch};
 
 /// Where the gateway listens unless the manifest says otherwise.
@@ -200,13 +201,15 @@ impl Up {
             let runs = chosen.filter(|chosen| {
                 chosen.enabled && (chosen.server.command.is_some() || chosen.server.url.is_some())
             });
-            runs.map(|chosen| {
+            runs.flat_map(|chosen| {
                 let own = chosen.server.supervisor.clone().unwrap_or_default();
                 let (system, units, name) =
                     (Arc::clone(&self.system), Arc::clone(units), chosen.name.clone());
-                Spec {
+                let is_program = chosen.server.command.is_some();
+                let spec = Spec {
                     pin: desired::pin(&chosen, false, &units),
                     rules: Rules::of(&global, &own),
+                    ways: Ways::Any,
                     launch: Arc::new(move || {
                         crate::secrets::with_machine(&*system, &units, |machine| {
                             let chosen = desired::server(&units, machine, &name)
@@ -218,7 +221,15 @@ impl Up {
                         })
                     }),
                     name: chosen.name,
-                }
+                };
+                // Started only for callers of 2026, where a program can speak only one era at a time.
+                let twin = is_program.then(|| Spec {
+                    name: gateway::twin(&spec.name),
+                    rules: spec.rules.clone().lazy(),
+                    ways: Ways::Newest,
+                    ..spec.clone()
+                });
+                [Some(spec), twin].into_iter().flatten()
             })
             .collect()
         })

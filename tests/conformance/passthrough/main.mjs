@@ -53,7 +53,7 @@ async function gateway() {
   for (const [name, entry] of Object.entries(servers)) {
     const gateway = await Gateway.start({ probe: entry }, 'full');
     const headers = bearer(gateway.token);
-    const connect = [process.env.MCPKEEL_BIN, 'connect'];
+    const connect = [process.env.MCPKEEL_BIN, 'connect', '--client', 'cursor'];
     const ways = {
       'client 2025, alone': () => Legacy.http(gateway.url('probe'), headers),
       'client 2026, alone': () => Modern.http(gateway.url('probe'), headers),

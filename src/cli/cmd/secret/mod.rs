@@ -173,9 +173,5 @@ fn check_room(session: &Session<'_>, loaded: &Loaded, kept: &Kept) -> Result<Opt
 }
 
 fn print_table(session: &mut Session<'_>, format: Format, header: &[&str], rows: &[Vec<String>]) {
-    let lines = match format {
-        Format::Markdown => table::markdown(header, rows),
-        Format::Text | Format::Json => table::table(header, rows),
-    };
-    lines.into_iter().for_each(|line| session.out.data(line));
+    table::of(format, header, rows).into_iter().for_each(|line| session.out.data(line));
 }
