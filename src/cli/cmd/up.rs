@@ -160,6 +160,10 @@ impl Up {
             .route("/mcp/{server}", answer)
             .route("/v1/approvals/changed", look.clone())
             .route("/v1/lock/changed", look);
+        let routes = match gateway.supervisor() {
+            Some(supervisor) => routes.merge(daemon::servers(supervisor)),
+            None => routes,
+        };
         Ok(Guest { routes, end: Box::pin(async move { gateway.stop().await }) })
     }
 
