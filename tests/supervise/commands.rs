@@ -116,7 +116,7 @@ fn the_logs_can_be_read_whether_it_runs_or_not() {
     assert!(logs.out.contains("error  stderr    Error: no such database"), "{}", logs.out);
     assert!(logs.out.contains("given up after 3 failures in a row"), "{}", logs.out);
     let mut following = sandbox
-        .command(&["server", "logs", "dead", "-f", "--tail", "1", "--level", "error"])
+        .command(&["server", "logs", "dead", "-F", "--tail", "1", "--level", "error"])
         .stdout(Stdio::piped())
         .spawn()
         .expect("it starts");

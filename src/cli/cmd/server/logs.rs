@@ -30,7 +30,7 @@ pub struct Args {
     #[arg(value_name = "SERVER")]
     name: String,
     /// Go on with new lines as they come
-    #[arg(short = 'f', long)]
+    #[arg(short = 'F', long)]
     follow: bool,
     /// Only what was written since then: `10m`, `2026-11-21`, `2026-11-21T08:00:00Z`
     #[arg(long, value_name = "TIME")]
