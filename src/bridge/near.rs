@@ -87,8 +87,8 @@ impl Way {
                     Err(error) => error,
                 };
                 unread += u32::from(was_never_read(&error));
-                let was_sent = !error.is_connect() && !(was_never_read(&error) && unread <= UNREAD);
-                if urge == Urge::Idle || was_sent {
+                let may_go_again = error.is_connect() || was_never_read(&error) && unread <= UNREAD;
+                if urge == Urge::Idle || !may_go_again {
                     return Err(place.unreachable(error));
                 }
                 if let Err(text) = self.wake().await {

@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use crate::guard;
+use crate::manifest::model::Gateway;
+use crate::manifest::values;
 use crate::store::db::{self, Approval, Database, Decided, Found, Status};
 use crate::store::{Event, EventKind, Store};
 use crate::system::{At as _, FileError, System};
@@ -75,6 +77,13 @@ pub enum Answer {
     },
     /// The caller has too many questions open.
     TooMany,
+}
+
+/// How long a question stays open, as the manifest says; ten minutes where it says nothing.
+pub fn lasting(gateway: Option<&Gateway>) -> Duration {
+    let approvals = gateway.and_then(|gateway| gateway.approvals.as_ref());
+    let expire = approvals.and_then(|approvals| approvals.expire.as_deref()).and_then(values::duration);
+    expire.unwrap_or(Duration::from_secs(600))
 }
 
 impl Desk {
@@ -277,11 +286,6 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// When a question is over, from now.
-pub fn left(approval: &Approval, now: SystemTime) -> Duration {
-    approval.expires.duration_since(now).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -344,6 +348,29 @@ mod tests {
                 "approval-updated Rejected",
             ]
         );
+    }
+
+    #[test]
+    fn a_yes_is_good_once_however_many_ask_at_once() {
+        let (dir, desk) = desk(Duration::from_secs(600));
+        let id = pending(&desk, "{}");
+        desk.approve(&id).expect("approved");
+        let granted = std::sync::atomic::AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..6 {
+                scope.spawn(|| {
+                    let desk =
+                        Desk::open(Arc::new(Real), &Store::at(dir.path()), KEY, Duration::from_secs(600));
+                    if let Answer::Approved { .. } =
+                        desk.expect("opened").ask(&question("{}")).expect("asked")
+                    {
+                        granted.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        assert_eq!(granted.into_inner(), 1);
+        assert_eq!(lasting(None), Duration::from_secs(600));
     }
 
     #[test]

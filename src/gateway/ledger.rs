@@ -7,7 +7,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use crate::guard;
-use crate::manifest::model::AuditArguments;
+use crate::manifest::model::{AuditArguments, Gateway};
+use crate::manifest::values;
 use crate::store::db::{Call, Database, Kept};
 use crate::store::{Event, EventKind, Store};
 use crate::system::{FileError, System};
@@ -41,10 +42,22 @@ pub struct Remember {
     pub keep: Duration,
 }
 
+impl Remember {
+    /// As the manifest says: digests, for 90 days, where it says nothing.
+    pub fn of(gateway: Option<&Gateway>) -> Self {
+        let audit = gateway.and_then(|gateway| gateway.audit.as_ref());
+        let keep = audit.and_then(|audit| audit.keep.as_deref()).and_then(values::duration);
+        Self {
+            arguments: audit.and_then(|audit| audit.arguments).unwrap_or_default(),
+            keep: keep.unwrap_or(90 * PRUNING),
+        }
+    }
+}
+
 /// Where calls are written down.
 ///
 /// Nothing wakes it while nothing happens. What could not be written is counted and becomes an event. Dropping it
-/// writes everything.
+/// writes everything; a process that is killed takes with it what it recorded in the last half second.
 pub struct Ledger {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,

@@ -2,6 +2,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::manifest::model::Gateway;
+use crate::manifest::values;
+
 /// So many are remembered before those are forgotten that have everything left.
 const MANY: usize = 1_024;
 
@@ -39,7 +42,13 @@ impl Allowance {
 }
 
 impl Limiter {
-    /// So many in such a time, as [`values::rate`](crate::manifest::values::rate) reads it.
+    /// As the manifest says; none where it sets no limit.
+    pub fn of(gateway: Option<&Gateway>) -> Option<Self> {
+        let rate = gateway?.rate_limit.as_deref()?;
+        values::rate(rate).map(Self::new)
+    }
+
+    /// So many in such a time, as [`values::rate`] reads it.
     pub fn new((limit, all): (u32, Duration)) -> Self {
         let limit = limit.max(1);
         Self { limit, each: all / limit, all: all / limit * limit, full_at: Mutex::new(HashMap::new()) }

@@ -4,6 +4,9 @@ use std::time::Duration;
 use crate::manifest::model::{self, Start};
 use crate::manifest::values;
 
+/// How long a server that is started when it is needed stays without being used, unless the manifest says.
+const IDLE: Duration = Duration::from_secs(600);
+
 /// How one server is run: what the manifest says, texts read, gaps filled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
@@ -78,9 +81,9 @@ impl Rules {
         }
     }
 
-    /// The same, but started when it is needed.
+    /// The same for a server that is started when it is needed, and not kept for ever.
     pub fn lazy(self) -> Self {
-        Self { start: Start::Lazy, ..self }
+        Self { start: Start::Lazy, idle_stop: self.idle_stop.or(Some(IDLE)), ..self }
     }
 }
 

@@ -78,13 +78,14 @@ impl Server {
         &self.name
     }
 
-    pub(super) fn ways(&self) -> Ways {
-        self.ways
-    }
-
     /// How it is run.
     pub fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// In which ways it is greeted.
+    pub(super) fn ways(&self) -> Ways {
+        self.ways
     }
 
     /// The server, if it can be spoken to now.

@@ -159,6 +159,7 @@ impl Up {
             .route("/mcp", answer.clone())
             .route("/mcp/{server}", answer)
             .route("/v1/approvals/changed", look.clone())
+            .route("/v1/tokens/changed", look.clone())
             .route("/v1/lock/changed", look);
         let routes = match gateway.supervisor() {
             Some(supervisor) => routes.merge(daemon::servers(supervisor)),

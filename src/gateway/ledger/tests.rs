@@ -120,3 +120,13 @@ fn text_of(dir: &std::path::Path) -> String {
     }
     text
 }
+
+#[test]
+fn the_manifest_says_what_is_remembered() {
+    let of = |text: &str| Remember::of(Some(&serde_json::from_str::<Gateway>(text).expect("a gateway")));
+    let days = |days: u32| days * Duration::from_secs(86_400);
+    assert_eq!(Remember::of(None), Remember { arguments: AuditArguments::Hash, keep: days(90) });
+    assert_eq!(of(r#"{"audit":{"keep":"7d"}}"#), Remember { arguments: AuditArguments::Hash, keep: days(7) });
+    let kept = of(r#"{"audit":{"arguments":"keep"}}"#);
+    assert_eq!(kept, Remember { arguments: AuditArguments::Keep, keep: days(90) });
+}
