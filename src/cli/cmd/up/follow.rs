@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use axum::routing::{any, post};
 use tokio::runtime::Handle;
 
-use crate::daemon::{Guest, Invite};
+use crate::daemon::{self, Guest, Invite};
 use crate::desired::{self, Machine, Unit};
 use crate::gateway::{self, Gateway, Guards, Setup};
 use crate::manifest::model::Approve;
@@ -190,12 +190,16 @@ fn routes(gateway: &Gateway) -> Router {
         looking.look();
         async { StatusCode::NO_CONTENT }
     });
-    Router::new()
+    let routes = Router::new()
         .route("/mcp", answer.clone())
         .route("/mcp/{server}", answer)
         .route("/v1/approvals/changed", look.clone())
         .route("/v1/tokens/changed", look.clone())
-        .route("/v1/lock/changed", look)
+        .route("/v1/lock/changed", look);
+    match gateway.supervisor() {
+        Some(supervisor) => routes.merge(daemon::servers(supervisor)),
+        None => routes,
+    }
 }
 
 fn followed(system: &dyn System, store: &Store, loaded: Loaded) -> Followed {
