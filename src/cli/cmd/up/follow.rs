@@ -91,9 +91,7 @@ impl Up {
         let setup = self.setup(&followed);
         let guards = Guards::open(&self.system, &self.store, &self.manifest, &setup)?;
         let gateway = Gateway::start(Arc::clone(&self.system), self.store.clone(), setup, guards)?;
-        if let Some(address) = address(&followed.units) {
-            gateway.listen(address).await?;
-        }
+        gateway.listen(address(&followed.units)).await?;
         gateway.run(self.specs(&followed));
         *lock(&self.gateway) = Some((gateway.clone(), Handle::current()));
         Ok(Guest { routes: routes(&gateway), end: Box::pin(async move { gateway.stop().await }) })
@@ -119,7 +117,13 @@ impl Up {
             handle.spawn(async move { gateway.look() });
         } else {
             let (setup, specs) = (self.setup(&now), self.specs(&now));
-            handle.spawn(async move { gateway.set(setup, specs) });
+            let address = address(&now.units);
+            handle.spawn(async move {
+                gateway.set(setup, specs);
+                if let Err(error) = gateway.listen(address).await {
+                    gateway.note(format!("the gateway still listens where it did: {error}"));
+                }
+            });
         }
     }
 

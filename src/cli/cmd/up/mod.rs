@@ -1,5 +1,6 @@
 mod follow;
 
+use std::io;
 use std::sync::Arc;
 
 use self::follow::Up;
@@ -61,7 +62,7 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         snapshot.clone(),
         Some(up.clone().invite()),
     )
-    .map_err(|error| Failure::failed(format!("it cannot start: {error}")))?;
+    .map_err(|error| cannot_start(&error))?;
     store.save_watching(&*system, &watching)?;
     let format = args.format;
     let stopped = if args.no_watch {
@@ -91,4 +92,17 @@ pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
         Stop::Asked => 0,
         Stop::Interrupted => 130,
     })
+}
+
+fn cannot_start(error: &io::Error) -> Failure {
+    let hint = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            Some("another program listens there: end it, or choose another `gateway.listen`".to_owned())
+        }
+        io::ErrorKind::PermissionDenied => Some(
+            "`gateway.listen` may need a port above 1023, and the state directory to be yours".to_owned(),
+        ),
+        _ => None,
+    };
+    Failure::Failed { message: format!("it cannot start: {error}"), hint }
 }
