@@ -98,6 +98,29 @@ impl Mirrors {
     }
 }
 
+/// The parameters of one tool that are said again.
+#[derive(Clone, Debug)]
+pub struct Said(std::sync::Arc<Vec<Mirror>>);
+
+impl Said {
+    /// Of a tool's definition; none when none are, or their marks are wrong.
+    pub fn of(definition: &str) -> Option<Self> {
+        if !definition.contains("x-mcp-header") {
+            return None;
+        }
+        let mut mirrors = Mirrors::default();
+        mirrors.learn_one(definition).ok()?;
+        let found = mirrors.0.into_values().next()?;
+        (!found.is_empty()).then(|| Self(std::sync::Arc::new(found)))
+    }
+
+    /// Each header, and what the arguments of a call say it holds; nothing where they leave it out.
+    pub fn said(&self, arguments: Option<&str>) -> Vec<(HeaderName, Option<String>)> {
+        let said = |mirror: &Mirror| (mirror.header.clone(), value_at(arguments, &mirror.path));
+        self.0.iter().map(said).collect()
+    }
+}
+
 /// The array of tools in an answer.
 fn tools(message: &Message) -> Option<&str> {
     Members::of(Members::of(&message.text)?.get("result")?)?.get("tools")

@@ -110,6 +110,8 @@ pub enum Command {
     Lock(cmd::lock::Args),
     /// Show what was called, how often, and what it cost in tokens
     Usage(cmd::usage::Args),
+    /// Start and stop the servers that `mcpkeel up` runs, and see how they are
+    Server(cmd::server::Args),
     /// Keep `watch` running in the background, from login to logout
     Service(cmd::service::Args),
     /// Print the JSON Schema of the manifest

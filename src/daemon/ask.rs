@@ -39,17 +39,34 @@ impl std::error::Error for AskError {}
 /// # Errors
 /// When there is no such process, or it says no.
 pub fn ask(socket: &Path, method: Method, path: &str) -> Result<Vec<u8>, AskError> {
+    let Answer { status, body } = consult(socket, method, path, PATIENCE)?;
+    if (200..300).contains(&status) { Ok(body) } else { Err(AskError::Refused(status)) }
+}
+
+/// What the process that watches answered.
+pub struct Answer {
+    /// The status of HTTP.
+    pub status: u16,
+    /// What it said.
+    pub body: Vec<u8>,
+}
+
+/// The same for a question whose answer may take so long, and may be no.
+///
+/// # Errors
+/// When there is no such process, or it says nothing.
+pub fn consult(socket: &Path, method: Method, path: &str, patience: Duration) -> Result<Answer, AskError> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(AskError::Unreachable)?;
     runtime.block_on(async {
-        match tokio::time::timeout(PATIENCE, exchange(socket, method, path)).await {
+        match tokio::time::timeout(patience, exchange(socket, method, path)).await {
             Ok(answer) => answer,
             Err(_) => Err(AskError::Silent),
         }
     })
 }
 
-async fn exchange(socket: &Path, method: Method, path: &str) -> Result<Vec<u8>, AskError> {
+async fn exchange(socket: &Path, method: Method, path: &str) -> Result<Answer, AskError> {
     let broken = |error: hyper::Error| AskError::Unreachable(io::Error::other(error));
     let stream = connect(socket).await.map_err(AskError::Unreachable)?;
     let (mut sender, connection) =
@@ -62,12 +79,10 @@ async fn exchange(socket: &Path, method: Method, path: &str) -> Result<Vec<u8>, 
         .body(Empty::<Bytes>::new())
         .map_err(|error| AskError::Unreachable(io::Error::other(error)))?;
     let response = sender.send_request(request).await.map_err(broken)?;
-    if !response.status().is_success() {
-        return Err(AskError::Refused(response.status().as_u16()));
-    }
+    let status = response.status().as_u16();
     let body = response.into_body().collect().await.map_err(broken)?.to_bytes().to_vec();
     carrying.abort();
-    Ok(body)
+    Ok(Answer { status, body })
 }
 
 #[cfg(unix)]

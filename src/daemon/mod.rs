@@ -14,11 +14,13 @@
 mod ask;
 mod control;
 mod listener;
+mod servers;
 mod signals;
 mod start;
 
-pub use ask::{AskError, ask};
+pub use ask::{Answer, AskError, ask, consult};
 pub use control::{Control, Guest, Invite};
 pub use hyper::Method;
 pub use listener::socket_path;
+pub use servers::servers;
 pub use start::{socket_now, start};

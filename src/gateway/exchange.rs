@@ -119,7 +119,42 @@ pub async fn post(house: &Arc<House>, visit: &Visit, headers: &HeaderMap, body: 
         let why = format!("Invalid params: _meta has no {CLIENT_CAPABILITIES}");
         return json_of(StatusCode::BAD_REQUEST, error_for(&id, INVALID_PARAMS, &why));
     }
+    if let Some(why) = unmirrored(house, visit, headers, &envelope) {
+        return json_of(StatusCode::BAD_REQUEST, error_for(&id, HEADER_MISMATCH, &why));
+    }
     of_2026(house, visit, envelope, modern).await
+}
+
+/// An argument that the tool's schema wants in a header as well, and that is not there, or something else.
+fn unmirrored(house: &Arc<House>, visit: &Visit, headers: &HeaderMap, envelope: &Envelope) -> Option<String> {
+    if envelope.method() != Some("tools/call") {
+        return None;
+    }
+    let view = house.view(&visit.caller, &visit.endpoint);
+    let way = view.tools.get(&envelope.members()?.text("name")?)?;
+    let mirrors = way.mirrors.as_ref()?;
+    let arguments = envelope.members()?;
+    let arguments = arguments.get("arguments");
+    for (header, body) in mirrors.said(arguments) {
+        let given: Vec<&HeaderValue> = headers.get_all(&header).iter().collect();
+        let said = match given.as_slice() {
+            [one] => Some(decoded(one.as_bytes())),
+            _ => None,
+        };
+        match (said, body) {
+            (None, None) if given.is_empty() => {}
+            (Some(said), Some(body)) if said == body => {}
+            (said, body) => {
+                let say = |text: Option<String>| text.unwrap_or_else(|| "nothing".to_owned());
+                return Some(format!(
+                    "Header mismatch: {header} says {}, the body says {}",
+                    say(said),
+                    say(body)
+                ));
+            }
+        }
+    }
+    None
 }
 
 /// What a header says that the body does not.

@@ -38,14 +38,14 @@ mod view;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hyper::body::{Body, Bytes};
 use hyper::{Request, Response};
 use tokio::sync::watch;
 
-use self::house::House;
+use self::house::{House, lock};
 
 pub use self::entrance::{CLIENT, Door};
 pub use self::guards::Guards;
@@ -76,7 +76,13 @@ fn server_of(name: &str) -> &str {
 #[derive(Clone)]
 pub struct Gateway {
     house: Arc<House>,
-    stop: watch::Sender<bool>,
+    listening: Arc<Mutex<Option<Listening>>>,
+}
+
+/// Where it listens, and what ends that.
+struct Listening {
+    wanted: SocketAddr,
+    end: watch::Sender<bool>,
 }
 
 impl Gateway {
@@ -109,7 +115,6 @@ impl Gateway {
         let supervisor = Supervisor::new(system, &store, hear, changed)?;
         // Set once, here.
         let _ = house.supervisor.set(supervisor);
-        let (stop, _) = watch::channel(false);
         let sweeping = Arc::downgrade(&house);
         tokio::spawn(async move {
             loop {
@@ -118,7 +123,7 @@ impl Gateway {
                 house.sweep();
             }
         });
-        Ok(Self { house, stop })
+        Ok(Self { house, listening: Arc::default() })
     }
 
     /// The supervisor.
@@ -154,15 +159,32 @@ impl Gateway {
         seen.tell(&self.house);
     }
 
-    /// Listens on an address and serves it, in a task.
+    /// Listens on this address and serves it, in a task, and nowhere else; none for nowhere.
     ///
     /// # Errors
-    /// When it is taken, or may not be used. The address that it is.
-    pub async fn listen(&self, address: SocketAddr) -> io::Result<SocketAddr> {
-        let listener = serve::bind(address).await?;
-        let address = listener.local_addr()?;
-        tokio::spawn(serve::serve(Arc::clone(&self.house), listener, address, self.stop.subscribe()));
-        Ok(address)
+    /// When it is taken, or may not be used; it listens where it did then.
+    pub async fn listen(&self, wanted: Option<SocketAddr>) -> io::Result<()> {
+        if lock(&self.listening).as_ref().map(|listening| listening.wanted) == wanted {
+            return Ok(());
+        }
+        let now = match wanted {
+            None => None,
+            Some(wanted) => {
+                let listener = serve::bind(wanted).await?;
+                let (end, ended) = watch::channel(false);
+                tokio::spawn(serve::serve(Arc::clone(&self.house), listener, wanted, ended));
+                Some(Listening { wanted, end })
+            }
+        };
+        if let Some(before) = std::mem::replace(&mut *lock(&self.listening), now) {
+            before.end.send_replace(true);
+        }
+        Ok(())
+    }
+
+    /// Something that a person should know, as an event.
+    pub fn note(&self, message: String) {
+        self.house.guards.note(message);
     }
 
     /// Answers a request that came through the control socket.
@@ -175,7 +197,9 @@ impl Gateway {
 
     /// Ends: no more requests, then no more servers.
     pub async fn stop(&self) {
-        self.stop.send_replace(true);
+        if let Some(listening) = lock(&self.listening).take() {
+            listening.end.send_replace(true);
+        }
         if let Some(supervisor) = self.house.supervisor() {
             supervisor.stop().await;
         }

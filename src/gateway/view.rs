@@ -11,6 +11,7 @@ use super::setup::Setup;
 use super::stock::{List, Stock};
 use crate::base::Glob;
 use crate::bridge::json::{self, Members};
+use crate::bridge::mirror::Said;
 use crate::bridge::sieve::Sieve;
 use crate::guard::{self, Scope, Verdict};
 use crate::manifest::model::{GatewayNames, Policy, ResourceType};
@@ -55,6 +56,8 @@ pub struct Way {
     pub name: String,
     /// Whether it may be used.
     pub gate: Gate,
+    /// Of a tool, the arguments that callers of 2026 say in headers, too.
+    pub mirrors: Option<Said>,
 }
 
 /// Whether something may be used.
@@ -133,7 +136,7 @@ impl View {
     /// The way to a resource that is not listed, at one of the servers.
     pub fn unlisted(&self, server: &str, uri: &str) -> Way {
         let gate = self.rules.gate(server, ResourceType::Resource, uri);
-        Way { server: server.to_owned(), name: json::quote(uri), gate }
+        Way { server: server.to_owned(), name: json::quote(uri), gate, mirrors: None }
     }
 
     /// The way to a resource: it is listed, or fits a template, or there is only one server that can have it.
@@ -210,6 +213,7 @@ impl Shelf<'_> {
             let is_held = self.sources.held.get(self.server).is_some_and(|held| held.contains(&name));
             let gate = if is_held { Gate::Held } else { self.gate(ResourceType::Tool, &name) };
             let (exposed, way) = self.way(List::Tools, &name, gate);
+            let way = Way { mirrors: Said::of(definition), ..way };
             if view.tools.contains_key(&exposed) {
                 continue;
             }
@@ -259,12 +263,12 @@ impl Shelf<'_> {
             }
         };
         let exposed = if is_bare { name.to_owned() } else { names::exposed(self.server, name) };
-        (exposed, Way { server: self.server.to_owned(), name: json::quote(name), gate })
+        (exposed, Way { server: self.server.to_owned(), name: json::quote(name), gate, mirrors: None })
     }
 
     fn plain(&self, uri: &str) -> Way {
         let gate = self.gate(ResourceType::Resource, uri);
-        Way { server: self.server.to_owned(), name: json::quote(uri), gate }
+        Way { server: self.server.to_owned(), name: json::quote(uri), gate, mirrors: None }
     }
 
     fn gate(&self, kind: ResourceType, name: &str) -> Gate {

@@ -13,6 +13,7 @@
 //! suspended.json      which of them `watch` leaves alone
 //! approved.json       the revision that may change what is run
 //! watch.json, watch.lock   the process that watches
+//! logs/NAME.log       what a server complained about; see `crate::supervise::logs`
 //! notices.json        what was told last of each client, written by `watch`
 //! mcpkeel.db          what happens while the gateway runs; see [`db`]
 //! tools/              the definitions of servers' tools as they were seen last; see `crate::gateway`

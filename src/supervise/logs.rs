@@ -130,10 +130,26 @@ impl Log {
         loop {
             match from.read(&mut piece).await {
                 Ok(0) | Err(_) => break,
+                Ok(length) if self.is_flooded() => {
+                    self.leave_out(lines.skip(&piece[..length]));
+                    // Others have their turn as well.
+                    tokio::task::yield_now().await;
+                }
                 Ok(length) => self.take(lines.feed(&piece[..length])),
             }
         }
         self.take(lines.end());
+    }
+
+    /// Whether nothing of what comes now would be written.
+    fn is_flooded(&self) -> bool {
+        let mut inner = self.lock();
+        inner.refill(self.system.ticks());
+        inner.budget < 1.0
+    }
+
+    fn leave_out(&self, lines: u64) {
+        self.lock().left_out += lines;
     }
 
     fn take(&self, lines: Vec<String>) {
@@ -146,9 +162,7 @@ impl Log {
         let now = self.system.ticks();
         let at = rfc3339_millis(self.system.now());
         let mut inner = self.lock();
-        let waited = now.saturating_sub(inner.budget_at).as_secs_f64();
-        inner.budget = (inner.budget + waited * PACE).min(BURST);
-        inner.budget_at = now;
+        inner.refill(now);
         let mut text = String::new();
         for (level, source, line) in lines {
             match level {
@@ -211,6 +225,14 @@ impl Log {
     }
 }
 
+impl Inner {
+    fn refill(&mut self, now: Duration) {
+        let waited = now.saturating_sub(self.budget_at).as_secs_f64();
+        self.budget = (self.budget + waited * PACE).min(BURST);
+        self.budget_at = now;
+    }
+}
+
 fn aged(path: &std::path::Path, age: usize) -> PathBuf {
     match age {
         0 => path.to_owned(),
@@ -254,6 +276,13 @@ impl Lines {
             self.is_skipping = true;
         }
         lines
+    }
+
+    /// How many lines end in a piece that nobody wants to read.
+    fn skip(&mut self, piece: &[u8]) -> u64 {
+        self.rest.clear();
+        self.is_skipping = !piece.ends_with(b"\n");
+        memchr::memchr_iter(b'\n', piece).count() as u64
     }
 
     fn add(&mut self, piece: &[u8]) {

@@ -13,11 +13,11 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::log_line::Level;
 use super::logs::Log;
-use super::{House, Launch, Rules, lock};
+use super::{House, Launch, Rules, Server, lock};
 use crate::base::{Hidden, mask};
 use crate::bridge::Upstream;
 use crate::system::{Ending, Grip, Program};
-use crate::upstream::{Heard, Line, Peer, Ways};
+use crate::upstream::{Heard, Line, Peer};
 
 /// How long the last words of a process may take to come after its end.
 const LAST_WORDS: Duration = Duration::from_millis(50);
@@ -99,15 +99,9 @@ pub async fn launch(house: Arc<House>, launch: Launch, log: Arc<Log>) -> Result<
 ///
 /// # Errors
 /// Why it does not answer; nothing of it is left then.
-pub async fn greet(
-    house: Arc<House>,
-    name: String,
-    started: Started,
-    log: Arc<Log>,
-    ways: Ways,
-    patience: Duration,
-) -> Result<Arc<Peer>, String> {
+pub async fn greet(house: Arc<House>, server: Arc<Server>, started: Started) -> Result<Arc<Peer>, String> {
     let Started { process, line } = started;
+    let (name, log) = (server.name().to_owned(), Arc::clone(&server.log));
     let (hears, heard_by) = (Arc::clone(&house), name.clone());
     let faults = Arc::clone(&log);
     let hear = Arc::new(move |heard: Heard| {
@@ -116,7 +110,7 @@ pub async fn greet(
         }
         (hears.hear)(&heard_by, heard);
     });
-    let opening = Peer::open(&name, line, ways, hear, patience);
+    let opening = Peer::open(&name, line, server.ways(), hear, server.rules().start_timeout);
     let Some(process) = process else { return opening.await.map_err(|error| log.hide(&error.0)) };
     let why = tokio::select! {
         opened = opening => match opened {

@@ -80,9 +80,7 @@ impl Rules {
             give_up_after: give_up(own).or_else(|| give_up(global)).unwrap_or(10).max(1),
         }
     }
-}
 
-impl Rules {
     /// The same for a server that is started when it is needed, and not kept for ever.
     pub fn lazy(self) -> Self {
         Self { start: Start::Lazy, idle_stop: self.idle_stop.or(Some(IDLE)), ..self }

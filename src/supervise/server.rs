@@ -210,7 +210,7 @@ impl Server {
     }
 
     pub(super) fn is(&self, spec: &Spec) -> bool {
-        self.pin == spec.pin && self.rules == spec.rules
+        self.pin == spec.pin && self.rules == spec.rules && self.ways == spec.ways
     }
 
     pub(super) fn set_launch(&self, launch: Launch) {

@@ -137,12 +137,9 @@ impl Task {
                 if self.process.is_none() {
                     self.machine.never_gives_up();
                 }
-                let (house, log) = (Arc::clone(&self.house), Arc::clone(&self.server.log));
-                let (name, patience) = (self.server.name().to_owned(), self.server.rules().start_timeout);
-                let ways = self.server.ways();
-                self.doing = Box::pin(async move {
-                    Done::Greeted(process::greet(house, name, started, log, ways, patience).await)
-                });
+                let (house, server) = (Arc::clone(&self.house), Arc::clone(&self.server));
+                self.doing =
+                    Box::pin(async move { Done::Greeted(process::greet(house, server, started).await) });
                 self.publish(false);
             }
             Done::Greeted(Ok(peer)) => {

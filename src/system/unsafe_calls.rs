@@ -71,6 +71,34 @@ mod unix {
         }
     }
 
+    /// Gives back the memory into which this program's file was read to start it: it is read again where it is needed.
+    /// Pages of the file that were changed since stay.
+    #[cfg(target_os = "linux")]
+    pub fn forget_unused_code() {
+        let Ok(program) = std::fs::read_link("/proc/self/exe") else { return };
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+        for line in
+            maps.lines().filter(|line| program.to_str().is_some_and(|program| line.ends_with(program)))
+        {
+            let mut parts = line.split_ascii_whitespace();
+            let (range, rights, at) = (parts.next(), parts.next(), parts.next());
+            // Code, and what stands before it: nobody writes there. What the loader has changed is mapped further on.
+            let is_as_in_the_file =
+                rights == Some("r-xp") || rights == Some("r--p") && at == Some("00000000");
+            let range = range.and_then(|range| range.split_once('-'));
+            let number = |text: &str| usize::from_str_radix(text, 16).ok();
+            let Some((start, end)) = range.and_then(|(start, end)| Some((number(start)?, number(end)?)))
+            else {
+                continue;
+            };
+            if is_as_in_the_file {
+                // SAFETY: the range is a private mapping of this program's file that is not writable and was never
+                // written to (the loader changes other segments), so that reading it again gives the same bytes.
+                unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DONTNEED) };
+            }
+        }
+    }
+
     /// Has a program hear every signal, whatever is kept away from us.
     pub fn hear_every_signal(command: &mut Command) -> io::Result<()> {
         let none = set(&[])?;

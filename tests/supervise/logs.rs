@@ -47,7 +47,7 @@ fn a_server_that_floods_its_standard_error_still_answers() {
             })
             .sum();
         assert!(size < 3 << 20, "{size}");
-        assert!(server.standing().errors > 1000);
+        assert!(server.standing().errors >= 900);
         crew.supervisor.stop().await;
     });
 }

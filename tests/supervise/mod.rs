@@ -1,5 +1,6 @@
 //! Servers that are kept running: no process of theirs outlives us, however we end.
 
+mod commands;
 mod crew;
 mod keeping;
 mod logs;

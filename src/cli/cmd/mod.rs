@@ -25,6 +25,7 @@ pub mod policy;
 pub mod restore;
 pub mod schema;
 pub mod secret;
+pub mod server;
 pub mod service;
 pub mod status;
 pub mod suspend;
@@ -71,6 +72,7 @@ pub fn run(session: &mut Session<'_>, command: Command) -> Result<u8, Failure> {
         Command::Approval(args) => approval::run(session, &args),
         Command::Lock(args) => lock::run(session, &args),
         Command::Usage(args) => usage::run(session, &args),
+        Command::Server(args) => server::run(session, &args),
         Command::Service(args) => service::run(session, &args),
         Command::Schema(args) => schema::run(session, &args),
         Command::Explain(args) => explain::run(session, &args),

@@ -187,6 +187,7 @@ mod tests {
             program: "/opt/homebrew/bin/mcpkeel".to_owned(),
             manifest: "/Users/me/R&D <x>/--/mcp.yaml".to_owned(),
             state_dir: Some("/Volumes/state".to_owned()),
+            is_up: false,
             variables: BTreeMap::from([("PATH".to_owned(), "/opt/homebrew/bin:/usr/bin".to_owned())]),
         };
         let expected = r#"<?xml version="1.0" encoding="UTF-8"?>

@@ -1,4 +1,4 @@
-//! `mcpkeel service`: has the platform's service manager keep `mcpkeel watch` running.
+//! `mcpkeel service`: has the platform's service manager keep `mcpkeel watch` running, or `mcpkeel up`.
 //!
 //! Invariant: what is written is a pure rendering of a [`Service`], which stands in it as a record; a file without that
 //! record is somebody else's and is left alone. Programs of the platform run through `System::run`.
@@ -37,7 +37,8 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Keep `mcpkeel watch` running for this manifest, from now on and from every login on
+    /// Keep `mcpkeel watch` running for this manifest, or `mcpkeel up` when it has a `gateway`, from now on and from every
+    /// login on
     Install(Install),
     /// Stop it and remove it
     Uninstall(Uninstall),

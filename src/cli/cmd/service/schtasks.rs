@@ -209,6 +209,7 @@ mod tests {
             program: r"C:\Program Files\mcpkeel\mcpkeel.exe".to_owned(),
             manifest: r"C:\R&D\mcp.yaml".to_owned(),
             state_dir: Some(r"D:\my state\".to_owned()),
+            is_up: false,
             variables: BTreeMap::new(),
         }
     }

@@ -220,6 +220,7 @@ mod tests {
             program: "/home/me/.cargo/bin/mcpkeel".to_owned(),
             manifest: "/home/me/dotfiles/mcp.yaml".to_owned(),
             state_dir: None,
+            is_up: false,
             variables: BTreeMap::from([("PATH".to_owned(), "/home/me/bin:/usr/bin".to_owned())]),
         }
     }
@@ -267,6 +268,7 @@ WantedBy=default.target
             program: "/opt/50% $HOME/mcpkeel".to_owned(),
             manifest: r#"/home/me/a "b" 'c' \d $e %h ;/mcp.yaml"#.to_owned(),
             state_dir: Some("/state/${x}".to_owned()),
+            is_up: false,
             variables: BTreeMap::from([("PATH".to_owned(), r#"/a b:/$HOME:/50%:/"q"\"#.to_owned())]),
         };
         let unit = unit(&odd).expect("a unit");

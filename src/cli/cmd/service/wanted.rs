@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::super::super::failure::Failure;
 use super::super::super::session::Session;
 use crate::clients::{Env, Scope, catalog};
+use crate::reconcile::{Care, Which};
 use crate::store::Store;
 
-/// `mcpkeel watch` for one manifest.
+/// `mcpkeel watch` or `mcpkeel up` for one manifest.
 ///
 /// Invariant: no text in it has a control character, so that each can stand in a line and in XML.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,9 @@ pub struct Service {
     /// The state directory, where it is not the usual one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_dir: Option<String>,
+    /// Whether it is `up`: the manifest has a `gateway`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_up: bool,
     /// What it needs in its environment.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<String, String>,
@@ -40,13 +44,19 @@ impl Service {
             program: own_path(session)?,
             manifest: said(&session.manifest_path())?,
             state_dir: if is_usual { None } else { Some(said(store.dir())?) },
+            is_up: session
+                .read(Which::Applied, Care::Quick)
+                .units
+                .first()
+                .is_some_and(|unit| unit.manifest.gateway.is_some()),
             variables: variables(session),
         })
     }
 
     /// The arguments of the program.
     pub fn args(&self) -> Vec<&str> {
-        let mut args = vec!["watch", "--manifest", &self.manifest];
+        let command = if self.is_up { "up" } else { "watch" };
+        let mut args = vec![command, "--manifest", &self.manifest];
         if let Some(dir) = &self.state_dir {
             args.extend(["--state-dir", dir]);
         }
@@ -122,6 +132,7 @@ mod tests {
             program: "/opt/my --- tools/mcpkeel".to_owned(),
             manifest: "/home/me/\"a\"\\b.yaml".to_owned(),
             state_dir: Some("/x-->y".to_owned()),
+            is_up: true,
             variables: BTreeMap::from([("PATH".to_owned(), "/bin".to_owned())]),
         };
         let record = service.record();
