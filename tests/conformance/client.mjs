@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 // The client that the client suites run: `client.mjs URL`, with the scenario in MCP_CONFORMANCE_SCENARIO.
 //
-// It is what an AI client is to `mcpkeel exec`: it speaks 2025-11-25 over stdio and knows nothing else. What the suites
-// look at (the era, headers, sessions, streams that break off, questions that come as answers) is all done by mcpkeel.
+// It is what an AI client is to `mcpkeel exec`: it speaks over stdio, in the era that is asked for, and knows nothing else.
+// What the suites look at (headers, sessions, streams that break off, versions that are refused) is all done by mcpkeel.
+// A question that comes as an answer is left to mcpkeel, too: in that scenario the client is of the older era.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,6 +12,8 @@ import { createInterface } from 'node:readline';
 
 const url = process.argv.at(-1);
 const scenario = process.env.MCP_CONFORMANCE_SCENARIO;
+const asks = 'sep-2322-client-request-state';
+const isModern = process.env.MCP_CONFORMANCE_PROTOCOL_VERSION === '2026-07-28' && scenario !== asks;
 const context = JSON.parse(process.env.MCP_CONFORMANCE_CONTEXT ?? '{}');
 
 const home = mkdtempSync(join(tmpdir(), 'client-'));
@@ -31,9 +34,17 @@ server.on('exit', (code) => {
 
 const tell = (message) => server.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
 
+const info = { name: 'conformance', version: '1.0.0' };
+const capabilities = { elicitation: { form: { applyDefaults: true } }, sampling: {}, roots: {} };
+const meta = {
+  'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+  'io.modelcontextprotocol/clientInfo': info,
+  'io.modelcontextprotocol/clientCapabilities': capabilities,
+};
+
 function ask(method, params = {}) {
   const id = ++last;
-  tell({ id, method, params });
+  tell({ id, method, params: isModern ? { ...params, _meta: meta } : params });
   return new Promise((done, failed) => waiting.set(id, { done, failed }));
 }
 
@@ -72,12 +83,17 @@ const arguments_ = ({ inputSchema }) => filledIn({
 });
 
 try {
-  await ask('initialize', {
-    protocolVersion: '2025-11-25',
-    capabilities: { elicitation: { form: { applyDefaults: true } }, sampling: {}, roots: {} },
-    clientInfo: { name: 'conformance', version: '1.0.0' },
-  });
-  tell({ method: 'notifications/initialized' });
+  if (isModern) {
+    await ask('server/discover').catch((refused) => {
+      // A version was refused and others are offered; ours is the only one that we have.
+      const { code, data } = JSON.parse(refused.message);
+      if (code !== -32022 || !data.supported.includes('2026-07-28')) throw refused;
+      return ask('server/discover');
+    });
+  } else {
+    await ask('initialize', { protocolVersion: '2025-11-25', capabilities, clientInfo: info });
+    tell({ method: 'notifications/initialized' });
+  }
   const { tools } = await ask('tools/list');
   const wanted = context.toolCalls ?? tools.map((tool) => ({ name: tool.name, arguments: arguments_(tool) }));
   for (const call of wanted) await ask('tools/call', call).catch((error) => console.error(`${call.name}: ${error.message}`));

@@ -21,15 +21,18 @@ const CLIENT = [
   ['2026-07-28', 'conformance-next', ['--requirements', '2026-07-28'], 32],
 ];
 
+// What is known to fail, and why. The tests fail as well when one of these passes.
+const KNOWN = [
+  ['client', /^auth\//, 'mcpkeel signs in nowhere: a server that wants OAuth is given a token from the secrets, or a client signs in itself'],
+];
+
 process.exitCode = await main(process.argv[2]).finally(stopAll);
 
 async function main(what) {
   const rows = [];
   if (what === '--clients') {
-    for (const suite of CLIENT) {
-      const command = process.env.CONFORMANCE_CLIENT ?? `${process.env.MCPKEEL_BIN} conformance-client`;
-      rows.push(await run('client', 'mcpkeel', suite, ['--command', command]));
-    }
+    const command = `${process.execPath} ${join(here, 'client.mjs')}`;
+    for (const suite of CLIENT) rows.push(await run('client', 'mcpkeel exec', suite, ['--command', command]));
     return report(rows);
   }
   for (const [where, url] of await targets(what)) {
@@ -75,7 +78,7 @@ async function run(side, where, [name, program, which, required], how) {
 
 // What a suite says in its summary: the scenarios that count, and the optional ones.
 function read(said) {
-  const summary = said.slice(said.indexOf('=== SUMMARY ==='));
+  const summary = said.slice(said.search(/=== (SUITE )?SUMMARY ===/));
   const optional = new Set([...summary.matchAll(/^ {2}[✓✗] (\S+) \(/gm)].map(([, scenario]) => scenario));
   const all = [...summary.matchAll(/^([✓✗]) (\S+): (\d+) passed, (\d+) failed(?:, (\d+) warnings)?/gmu)];
   const scenarios = all.map(([, mark, scenario, , , warnings]) => ({ scenario, passed: mark === '✓', warnings: Number(warnings ?? 0) }));
@@ -91,15 +94,21 @@ function report(rows) {
   for (const row of rows) {
     const passed = (scenarios) => scenarios.filter((scenario) => scenario.passed).length;
     const [good, extra] = [passed(row.counted), passed(row.optional)];
-    failed ||= good !== row.required || row.counted.length !== row.required;
+    failed ||= row.counted.length !== row.required;
     console.log(`| ${row.side} | ${row.name} | ${row.where} | ${good} of ${row.required} | ${extra} of ${row.optional.length} |`);
   }
+  const known = new Map();
   for (const row of rows) {
-    for (const { scenario } of row.counted.filter((scenario) => !scenario.passed)) {
-      console.log(`\nfailed: ${scenario} (${row.side}, ${row.name}, ${row.where})`);
+    for (const { scenario, passed } of row.counted) {
+      const [, , reason] = KNOWN.find(([side, which]) => side === row.side && which.test(scenario)) ?? [];
+      if (reason && !passed) known.set(reason, [...(known.get(reason) ?? []), scenario]);
+      if (Boolean(reason) !== passed) continue;
+      failed = true;
+      console.log(`\n${passed ? 'passes now' : 'failed'}: ${scenario} (${row.side}, ${row.name}, ${row.where})`);
       for (const message of reasons(row.directory, scenario)) console.log(`  ${message}`);
     }
   }
+  for (const [reason, which] of known) console.log(`\nknown to fail, ${which.length} in all: ${reason}\n  ${[...new Set(which)].join(' ')}`);
   console.log(`\nwhat was said is in ${out}`);
   return failed ? 1 : 0;
 }
