@@ -14,7 +14,7 @@ mod floors;
 mod front;
 #[cfg(unix)]
 mod gateway;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod gateway_faults;
 mod golden;
 mod guard;

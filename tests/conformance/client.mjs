@@ -97,6 +97,9 @@ try {
   const { tools } = await ask('tools/list');
   const wanted = context.toolCalls ?? tools.map((tool) => ({ name: tool.name, arguments: arguments_(tool) }));
   for (const call of wanted) await ask('tools/call', call).catch((error) => console.error(`${call.name}: ${error.message}`));
+  if (scenario === 'json-schema-2020-12-preservation') {
+    await ask('tools/call', { name: tools[1].name, arguments: { schema: tools[0].inputSchema } });
+  }
   if (scenario === 'http-standard-headers') {
     const { resources } = await ask('resources/list');
     await ask('resources/read', { uri: resources[0].uri });

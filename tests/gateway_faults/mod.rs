@@ -1,7 +1,7 @@
 //! What goes wrong on either side of the gateway, and that it stays on its side.
 //!
 //! `server.py` is a server that misbehaves when it is told to; [`Up`] is a gateway in a home of its own. The tests need
-//! python3, without which they say that they skip.
+//! python3, without which they say that they skip; they look at memory and processes as Linux shows them.
 //!
 //! Invariant: a test waits for what it expects, with a deadline; every process it starts is ended and waited for.
 
