@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::log_line::Level;
 use super::logs::Log;
@@ -17,6 +17,7 @@ use super::state::{Effect, Event, Machine};
 use super::{Health, House, Server, Spec, Standing, State, lock};
 use crate::manifest::model::Start;
 use crate::store::rfc3339;
+use crate::system::ticks;
 use crate::upstream::Peer;
 
 /// How much the last answer counts in the latency that is shown.
@@ -97,7 +98,8 @@ struct Task {
     doing: Doing,
     process: Option<Process>,
     peer: Option<Arc<Peer>>,
-    next_probe: Option<Instant>,
+    /// When it is asked next whether it is there.
+    next_probe: Option<Duration>,
     latency: Option<f64>,
     /// When the start that is under way began.
     began: Duration,
@@ -292,7 +294,7 @@ impl Task {
     }
 
     fn probe_later(&mut self) {
-        self.next_probe = self.server.rules().probe.map(|probe| Instant::now() + probe.interval);
+        self.next_probe = self.server.rules().probe.map(|probe| ticks() + probe.interval);
     }
 
     fn note(&self, level: Level, text: &str) {
