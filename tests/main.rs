@@ -14,6 +14,8 @@ mod floors;
 mod front;
 #[cfg(unix)]
 mod gateway;
+#[cfg(unix)]
+mod gateway_faults;
 mod golden;
 mod guard;
 mod manifest;

@@ -41,7 +41,7 @@ pub struct House {
     held: RwLock<Arc<HashMap<String, Vec<String>>>>,
     /// Counts up with everything that views depend on.
     generation: AtomicU64,
-    views: Mutex<HashMap<(u64, Endpoint), (u64, Arc<View>)>>,
+    views: Mutex<HashMap<(u64, Endpoint), Made>>,
     sessions: Mutex<Sessions>,
     callers: Mutex<HashMap<String, Arc<Caller>>>,
     pub(super) listeners: Mutex<Vec<Arc<Listener>>>,
@@ -57,6 +57,9 @@ pub struct House {
     pub(super) other_wishes: tokio::sync::Notify,
     pub(super) guards: Arc<super::guards::Guards>,
 }
+
+/// A view, and the generation that it was made in.
+struct Made(u64, Arc<View>);
 
 #[derive(Default)]
 struct Sessions {
@@ -167,7 +170,7 @@ impl House {
         let generation = self.generation.load(Ordering::Acquire);
         let mut views = lock(&self.views);
         let key = (caller.number, endpoint.clone());
-        if let Some((made, view)) = views.get(&key)
+        if let Some(Made(made, view)) = views.get(&key)
             && *made == generation
         {
             return Arc::clone(view);
@@ -179,7 +182,7 @@ impl House {
         if views.len() >= VIEWS {
             views.clear();
         }
-        views.insert(key, (generation, Arc::clone(&view)));
+        views.insert(key, Made(generation, Arc::clone(&view)));
         view
     }
 

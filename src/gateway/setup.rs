@@ -47,18 +47,23 @@ pub struct Client {
 }
 
 impl Setup {
-    /// From a manifest that is valid.
-    pub fn of(units: &[Unit], machine: &Machine<'_>) -> Self {
+    /// From a manifest that is valid; what was not agreed to, for a client block or for anybody, is left out.
+    pub fn of(units: &[Unit], machine: &Machine<'_>, is_agreed: &dyn Fn(Option<&str>, &str) -> bool) -> Self {
         let gateway: Gateway =
             units.first().and_then(|unit| unit.manifest.gateway.clone()).unwrap_or_default();
         let resolved = desired::resolve(units, machine);
         let names = units.iter().flat_map(|unit| unit.manifest.servers.keys());
         let servers = names.filter_map(|name| {
-            let chosen = desired::server(units, machine, name).filter(|chosen| chosen.enabled)?;
+            let chosen = desired::server(units, machine, name)?;
+            let is_there = chosen.enabled && is_agreed(None, name);
+            let chosen = is_there.then_some(chosen)?;
             Some((name.clone(), sieve(&chosen)))
         });
         let clients = resolved.targets.iter().map(|target| {
-            let enabled = target.servers.iter().filter(|chosen| chosen.enabled);
+            let enabled = target
+                .servers
+                .iter()
+                .filter(|chosen| chosen.enabled && is_agreed(Some(&target.key), &chosen.name));
             let servers = enabled.map(|chosen| (chosen.name.clone(), sieve(chosen))).collect();
             (target.key.clone(), Client { id: target.client.id().to_owned(), servers })
         });

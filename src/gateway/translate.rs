@@ -164,7 +164,17 @@ pub struct Parked {
     /// Whose it is.
     pub caller: u64,
     /// The answers, and where the outcome is to be said.
-    resume: oneshot::Sender<(Vec<(String, String)>, String, Mouth)>,
+    resume: oneshot::Sender<Resumed>,
+}
+
+/// What a caller comes back with.
+struct Resumed {
+    /// The answers by their names.
+    answers: Vec<(String, String)>,
+    /// The id of the request that brings them.
+    id: String,
+    /// Where the outcome is to be said.
+    mouth: Mouth,
 }
 
 /// A caller of 2026 asks a server of 2025. What the caller hears comes from the ear.
@@ -183,7 +193,7 @@ pub fn resume(house: &House, caller: u64, state: &str, text: &str) -> Option<Ear
     let answers = answers.iter().flat_map(Members::iter);
     let answers = answers.map(|(name, answer)| (name.to_owned(), answer.to_owned())).collect();
     let (mouth, ear) = pair(caller);
-    parked.resume.send((answers, id_of(text), mouth)).ok()?;
+    parked.resume.send(Resumed { answers, id: id_of(text), mouth }).ok()?;
     Some(ear)
 }
 
@@ -238,19 +248,20 @@ async fn ask_down(
             ("requestState", quoted.as_str()),
         ]);
         mouth.answer(completed(&id, &result, true));
-        let Ok(Ok((answers, new_id, new_mouth))) = tokio::time::timeout(PATIENCE, back).await else {
+        let Ok(Ok(resumed)) = tokio::time::timeout(PATIENCE, back).await else {
             house.unpark(&state, request.caller);
             peer.tell(error_for(&question, INTERNAL, "the client did not answer"));
             return;
         };
-        let answer = answers.into_iter().find(|(name, _)| name == "input-1").map(|(_, answer)| answer);
+        let answer =
+            resumed.answers.into_iter().find(|(name, _)| name == "input-1").map(|(_, answer)| answer);
         peer.tell(match answer {
             Some(answer) => {
                 json::object([("jsonrpc", "\"2.0\""), ("id", question.as_str()), ("result", answer.as_str())])
             }
             None => error_for(&question, INTERNAL, "the client gave no answer"),
         });
-        (id, mouth) = (new_id, new_mouth);
+        (id, mouth) = (resumed.id, resumed.mouth);
     }
 }
 

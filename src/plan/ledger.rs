@@ -65,12 +65,15 @@ pub struct EntryRecord {
 }
 
 impl Ledger {
-    /// Whether it was agreed to that this is run for a client block that reaches the server at the gateway: an
-    /// apply wrote it into the books, or what an approval let through.
+    /// Whether it was agreed to that this is run for a client block, by itself or behind the gateway: an apply wrote
+    /// it into the books, or what an approval let through.
     pub fn agrees(&self, target: &str, server: &str, pin: &str) -> bool {
         let records = self.files.values().filter_map(|file| file.targets.get(target));
-        let mut entries = records.flat_map(|record| record.entries.values());
-        entries.any(|entry| entry.behind.get(server).is_some_and(|known| known == pin))
+        let mut entries = records.flat_map(|record| &record.entries);
+        entries.any(|(name, entry)| {
+            let own = entry.pin.as_ref().filter(|_| name == server);
+            own.or(entry.behind.get(server)).is_some_and(|known| known == pin)
+        })
     }
 }
 

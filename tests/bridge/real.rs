@@ -16,7 +16,12 @@ use crate::support::repo;
 /// A file of an installed server, or none, having said so. With `MCPKEEL_REQUIRE_CLIENTS=1`, as in CI, a
 /// missing server is a failure.
 pub fn installed(server: &str, file: &str) -> Option<PathBuf> {
-    let path = clients_dir().join(server).join("node_modules").join(file);
+    installed_as(server, &format!("node_modules/{file}"))
+}
+
+/// The same for what does not come from npm.
+pub fn installed_as(server: &str, file: &str) -> Option<PathBuf> {
+    let path = clients_dir().join(server).join(file);
     if path.exists() {
         return Some(path);
     }
@@ -150,7 +155,7 @@ impl Listening {
 }
 
 /// Below the ports that the system hands out by itself, so that no other test is given it meanwhile.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = std::process::id() % 10_000;
     let ports = (0..1000).map(|_| {

@@ -106,7 +106,7 @@ impl Up {
 
     /// One request on a connection of its own.
     fn send(&self, method: &str, path: &str, head: &str, body: &str) -> Answer {
-        let has_host = head.to_ascii_lowercase().contains("host:");
+        let has_host = head.lines().any(|line| line.starts_with("Host:"));
         let host = if has_host { String::new() } else { format!("Host: 127.0.0.1:{}\r\n", self.port) };
         let length = body.len();
         let text = format!(

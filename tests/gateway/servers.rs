@@ -87,3 +87,20 @@ fn lists_are_there_at_once_after_a_restart_also_of_a_server_that_is_down() {
     let call = up.ask(&token, "/mcp", "tools/call", json!({ "name": "a__echo", "arguments": {} }));
     assert_eq!(call.refusal(), "SERVER_OFFLINE", "{call:?}");
 }
+
+#[test]
+fn what_waits_for_approval_is_not_run_and_what_was_agreed_to_goes_on() {
+    let more = "clients:\n  cursor: { servers: [a], delivery: gateway }\nsettings: { approve: manual }\n";
+    let up = Up::start(&[("a", &tools())], more);
+    let token = up.token(&["laptop"]);
+    assert_eq!(up.tools(&token, "/mcp"), [""; 0]);
+    up.home.run(&["apply", "--yes"]).exits(0);
+    up.until("it is run", || up.tools(&token, "/mcp").len() == 4);
+    let before = pids_of(&up, &token, "a");
+    let manifest = up.home.read("mcp.yaml").replace("server.sh\",", "server.sh\", env: { NEW: '1' },");
+    up.home.write("mcp.yaml", manifest);
+    up.until("it waits", || up.home.run(&["status"]).out.contains("AwaitingApproval"));
+    assert_eq!(pids_of(&up, &token, "a"), before);
+    up.home.run(&["apply", "--yes"]).exits(0);
+    up.until("the new one is run", || pids_of(&up, &token, "a") != before);
+}
