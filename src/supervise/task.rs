@@ -173,7 +173,8 @@ impl Task {
             Done::News(News::Missed) => {
                 self.note(Level::Warn, "it did not answer when it was asked whether it is there");
                 self.probe_later();
-                self.take(Event::Missed);
+                let works = self.peer.as_ref().is_some_and(|peer| peer.use_of().0 > 0);
+                self.take(if works { Event::Busy } else { Event::Missed });
                 if self.machine.state() == State::Stopping {
                     let why = "it did not answer several times in a row".to_owned();
                     self.server.standing.send_modify(|standing| standing.last_error = Some(why));
@@ -197,9 +198,6 @@ impl Task {
         self.note(Level::Error, &why);
         self.server.standing.send_modify(|standing| standing.last_error = Some(why));
         self.take(event);
-        if self.machine.state() == State::Failed {
-            self.note(Level::Error, &format!("given up after {} failures in a row", self.machine.failures()));
-        }
     }
 
     /// Has the machine decide, and does what it says.
@@ -210,6 +208,9 @@ impl Task {
         let after = self.machine.state();
         if after != State::Backoff {
             self.starts_at = None;
+        }
+        if after == State::Failed && before != after {
+            self.note(Level::Error, &format!("given up after {} failures in a row", self.machine.failures()));
         }
         match effect {
             Some(Effect::Launch) => {
