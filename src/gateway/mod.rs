@@ -56,6 +56,9 @@ use crate::supervise::{Spec, Standing, Supervisor};
 use crate::system::System;
 use crate::upstream::Heard;
 
+/// How long after its start it has done what is done only once.
+const SETTLED: Duration = Duration::from_secs(2);
+
 /// How often sessions that nobody uses are looked for.
 const SWEEP: Duration = Duration::from_secs(60);
 
@@ -115,6 +118,10 @@ impl Gateway {
         let supervisor = Supervisor::new(system, &store, hear, changed)?;
         // Set once, here.
         let _ = house.supervisor.set(supervisor);
+        tokio::spawn(async {
+            tokio::time::sleep(SETTLED).await;
+            crate::system::give_memory_back();
+        });
         let sweeping = Arc::downgrade(&house);
         tokio::spawn(async move {
             loop {

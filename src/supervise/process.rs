@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 
 use super::log_line::Level;
 use super::logs::Log;
 use super::{House, Launch, Rules, Server, lock};
 use crate::base::{Hidden, mask};
 use crate::bridge::Upstream;
-use crate::system::{Ending, Grip, Program};
+use crate::system::{Ending, Grip, Program, ticks};
 use crate::upstream::{Heard, Line, Peer};
 
 /// How long the last words of a process may take to come after its end.
@@ -130,12 +130,13 @@ pub async fn greet(house: Arc<House>, server: Arc<Server>, started: Started) -> 
     })
 }
 
-/// Watches a server until something happens to it. `next` is when it is asked next.
+/// Watches a server until something happens to it. `next` is when it is asked next,
+/// on the clock of `ticks`.
 pub async fn watch_over(
     process: Option<Process>,
     peer: Arc<Peer>,
     rules: &Rules,
-    next: Option<Instant>,
+    next: Option<Duration>,
 ) -> News {
     let ended = async {
         match &process {
@@ -145,7 +146,7 @@ pub async fn watch_over(
     };
     let asked = async {
         let (Some(probe), Some(next)) = (rules.probe, next) else { return std::future::pending().await };
-        sleep_until(next).await;
+        sleep(next.saturating_sub(ticks())).await;
         match peer.ping(probe.timeout).await {
             Ok(latency) => News::Answered(latency),
             Err(_) => News::Missed,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::log_line::Level;
 use super::logs::Log;
@@ -17,6 +17,7 @@ use super::state::{Effect, Event, Machine};
 use super::{Health, House, Server, Spec, Standing, State, lock};
 use crate::manifest::model::Start;
 use crate::store::rfc3339;
+use crate::system::ticks;
 use crate::upstream::Peer;
 
 /// How much the last answer counts in the latency that is shown.
@@ -97,7 +98,8 @@ struct Task {
     doing: Doing,
     process: Option<Process>,
     peer: Option<Arc<Peer>>,
-    next_probe: Option<Instant>,
+    /// When it is asked next whether it is there.
+    next_probe: Option<Duration>,
     latency: Option<f64>,
     /// When the start that is under way began.
     began: Duration,
@@ -171,7 +173,8 @@ impl Task {
             Done::News(News::Missed) => {
                 self.note(Level::Warn, "it did not answer when it was asked whether it is there");
                 self.probe_later();
-                self.take(Event::Missed);
+                let works = self.peer.as_ref().is_some_and(|peer| peer.use_of().0 > 0);
+                self.take(if works { Event::Busy } else { Event::Missed });
                 if self.machine.state() == State::Stopping {
                     let why = "it did not answer several times in a row".to_owned();
                     self.server.standing.send_modify(|standing| standing.last_error = Some(why));
@@ -195,9 +198,6 @@ impl Task {
         self.note(Level::Error, &why);
         self.server.standing.send_modify(|standing| standing.last_error = Some(why));
         self.take(event);
-        if self.machine.state() == State::Failed {
-            self.note(Level::Error, &format!("given up after {} failures in a row", self.machine.failures()));
-        }
     }
 
     /// Has the machine decide, and does what it says.
@@ -208,6 +208,9 @@ impl Task {
         let after = self.machine.state();
         if after != State::Backoff {
             self.starts_at = None;
+        }
+        if after == State::Failed && before != after {
+            self.note(Level::Error, &format!("given up after {} failures in a row", self.machine.failures()));
         }
         match effect {
             Some(Effect::Launch) => {
@@ -292,7 +295,7 @@ impl Task {
     }
 
     fn probe_later(&mut self) {
-        self.next_probe = self.server.rules().probe.map(|probe| Instant::now() + probe.interval);
+        self.next_probe = self.server.rules().probe.map(|probe| ticks() + probe.interval);
     }
 
     fn note(&self, level: Level, text: &str) {

@@ -37,6 +37,13 @@ pub use read_only::{Looked, ReadOnly};
 pub use real::{Real, ticks};
 pub use tls::choose_tls;
 pub use unsafe_calls::register_transport;
+
+/// Gives back the memory into which this program's file was read to start it. What is needed again is read again;
+/// worth it once, for a process that stays.
+pub fn give_memory_back() {
+    #[cfg(target_os = "linux")]
+    unsafe_calls::forget_unused_code();
+}
 pub use watcher::{Noticed, WatchError, Watcher};
 pub use writers::{Writers, writers_in};
 

@@ -15,6 +15,8 @@ mod open;
 mod peer;
 #[cfg(unix)]
 mod pipes;
+#[cfg(all(test, unix))]
+mod tests;
 
 pub use ear::{Answer, Ear, Mouth, Told, pair};
 pub use envelope::{Envelope, Kind, with};

@@ -124,6 +124,26 @@ fn a_server_that_does_not_answer_is_started_anew() {
 }
 
 #[test]
+fn a_server_that_works_on_a_call_is_not_taken_for_dead() {
+    in_runtime(async {
+        let crew = Crew::new();
+        let text = "{health_check: {interval: 20ms, timeout: 40ms}, stop_timeout: 100ms}";
+        crew.supervisor.set(vec![crew.spec("one", SERVER, rules(text))]);
+        let server = crew.supervisor.server("one").expect("there");
+        let peer = server.ready().await.expect("greeted");
+        std::fs::write(crew.dir.path().join("one.deaf"), "").expect("written");
+        let call = peer.request("tools/call", Some("{}"), Duration::from_secs(20));
+        let misses = || crew.log("one").matches("it did not answer when").count();
+        tokio::select! {
+            _ = call => panic!("it never answers"),
+            () = so("five misses", Duration::from_secs(10), || misses() >= 5) => {}
+        }
+        assert_eq!(crew.pids("one").all().len(), 1, "still the same process");
+        crew.supervisor.stop().await;
+    });
+}
+
+#[test]
 fn only_what_changed_is_started_anew() {
     in_runtime(async {
         let crew = Crew::new();

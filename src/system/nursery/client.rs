@@ -9,7 +9,6 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
@@ -129,23 +128,25 @@ impl Nursery {
     /// # Errors
     /// What starting it says; `BrokenPipe` when the nursery ended meanwhile.
     pub async fn spawn(&self, program: &Program) -> io::Result<Spawned> {
-        let (stdin, our_stdin) = pipe_with(PipeFlags::CLOEXEC)?;
-        let (our_stdout, stdout) = pipe_with(PipeFlags::CLOEXEC)?;
-        let (our_stderr, stderr) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (stdin, our_stdin) = io::pipe()?;
+        let (our_stdout, stdout) = io::pipe()?;
+        let (our_stderr, stderr) = io::pipe()?;
         let (started, has_started) = oneshot::channel();
         let (exited, exit) = oneshot::channel();
         let (id, orders, awaited) = self.orders()?;
         lock(&awaited).insert(id, Awaited { started: Some(started), exited, pid: None });
         let frame = Request::Spawn(order(id, program)).frame();
         let gone = || io::Error::new(io::ErrorKind::BrokenPipe, "the process that starts servers has ended");
-        orders.send(Sent { frame, ends: vec![stdin, stdout, stderr] }).map_err(|_| gone())?;
+        orders
+            .send(Sent { frame, ends: vec![stdin.into(), stdout.into(), stderr.into()] })
+            .map_err(|_| gone())?;
         let grip = Grip { id, orders };
         let pid = has_started.await.map_err(|_| gone())??;
         Ok(Spawned {
             pid,
-            stdin: pipe::Sender::from_owned_fd(our_stdin)?,
-            stdout: pipe::Receiver::from_owned_fd(our_stdout)?,
-            stderr: pipe::Receiver::from_owned_fd(our_stderr)?,
+            stdin: pipe::Sender::from_owned_fd(our_stdin.into())?,
+            stdout: pipe::Receiver::from_owned_fd(our_stdout.into())?,
+            stderr: pipe::Receiver::from_owned_fd(our_stderr.into())?,
             exit: Exit(exit),
             grip,
         })

@@ -36,8 +36,7 @@ pub fn run() -> ExitCode {
     if hear_children().is_err() {
         return ExitCode::FAILURE;
     }
-    #[cfg(target_os = "linux")]
-    crate::system::unsafe_calls::forget_unused_code();
+    crate::system::give_memory_back();
     let mut nursery = Nursery {
         socket: UnixStream::from(socket),
         received: Zeroizing::new(Vec::new()),
