@@ -28,7 +28,8 @@ impl Server {
 
     /// Answers a request with something of its own.
     async fn answer(&mut self, request: &str, result: &str) {
-        let id = Members::of(request).and_then(|message| message.get("id").map(str::to_owned)).expect("an id");
+        let id =
+            Members::of(request).and_then(|message| message.get("id").map(str::to_owned)).expect("an id");
         self.say(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#)).await;
     }
 }
@@ -56,7 +57,8 @@ async fn greeted() -> (Arc<Peer>, Server, Arc<Mutex<Vec<String>>>) {
     let id = Members::of(&discover).and_then(|message| message.get("id").map(str::to_owned)).expect("an id");
     server.say(&format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32601,"message":"?"}}}}"#)).await;
     let initialize = server.hear().await;
-    let result = r#"{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"s","version":"1"}}"#;
+    let result =
+        r#"{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"s","version":"1"}}"#;
     server.answer(&initialize, result).await;
     assert!(server.hear().await.contains("notifications/initialized"));
     let peer = opening.await.expect("no panic").expect("greeted");
@@ -157,7 +159,8 @@ fn what_is_no_message_is_a_fault_and_its_request_fails() {
         let (peer, mut server, heard) = greeted().await;
         let (_, mut ear) = ask(&peer, r#"{"jsonrpc":"2.0","id":"mine","method":"x"}"#, 2);
         let request = server.hear().await;
-        let id = Members::of(&request).and_then(|message| message.get("id").map(str::to_owned)).expect("an id");
+        let id =
+            Members::of(&request).and_then(|message| message.get("id").map(str::to_owned)).expect("an id");
         server.say("starting up...").await;
         server.say(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"broken}}}}"#)).await;
         assert!(answer_of(&mut ear).await.contains(r#""id":"mine""#));

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::Up;
-use super::http::Caller;
+use super::http::{Caller, follow};
 
 /// One call of a client.
 #[derive(Clone, Debug)]
@@ -127,4 +127,43 @@ fn a_session_is_of_use_to_its_own_token_alone() {
     let answer = stolen.call(&json!(1), "echo", &json!({ "text": "x" }), None);
     assert_eq!(answer.status, 404, "{:?}", answer.messages);
     assert_eq!(mine.text("echo", &json!({ "text": "x" })).as_deref(), Ok("x"));
+}
+
+/// Over stdio a server of the older era does not say on whose behalf it asks. Either the one who called is asked, or nobody.
+#[test]
+fn a_question_of_a_server_reaches_nobody_but_the_one_who_called() {
+    let Some(up) = Up::faulty("") else { return };
+    let other = up.home.run(&["-q", "token", "create", "other"]).exits(0).out.trim().to_owned();
+    for others_call in [false, true] {
+        let mine = up.caller("a").greeted();
+        let theirs = up.caller("a").with_token(&other).greeted();
+        let their_news = follow(theirs.begin("GET", None)).expect("a stream");
+        let pending = theirs.message(&json!(1), "echo", &json!({ "text": "theirs", "ms": 1500 }), None);
+        let pending = others_call.then(|| theirs.begin("POST", Some(&pending)));
+        let call = mine.message(&json!(1), "asks", &json!({ "text": "what is mine?" }), None);
+        let mut coming = follow(mine.begin("POST", Some(&call))).expect("a stream");
+        let mut was_asked = false;
+        let answer = loop {
+            let message = coming.next().expect("a message").expect("an answer at the end");
+            if message["method"] == "sampling/createMessage" {
+                assert!(message.to_string().contains("what is mine?"));
+                was_asked = true;
+                let said = json!({ "role": "assistant", "model": "m", "content": { "type": "text", "text": "said by me" } });
+                let reply = mine.post(&json!({ "jsonrpc": "2.0", "id": message["id"], "result": said }));
+                assert_eq!(reply.status, 202);
+            } else if message["id"] == 1 {
+                break message;
+            }
+        };
+        assert_eq!(was_asked, answer.to_string().contains("said by me"), "{answer}");
+        assert!(was_asked || others_call, "nobody else had called: {answer}");
+        if let Some(pending) = pending {
+            let heard = super::http::read(pending).expect("an answer");
+            assert_eq!(heard.text(&json!(1)).as_deref(), Ok("theirs"), "{:?}", heard.messages);
+            assert_eq!(heard.messages.len(), 1, "{:?}", heard.messages);
+        }
+        // What came on their other stream is there by now, and must not be a question.
+        drop(theirs);
+        their_news.is_silent_about("sampling/createMessage");
+    }
 }

@@ -17,6 +17,37 @@ pub struct Caller {
     session: Option<String>,
 }
 
+/// The messages of an answer that is still coming, one after the other.
+pub struct Coming(BufReader<TcpStream>, String);
+
+impl Coming {
+    /// Panics if a message of this method has come so far.
+    #[track_caller]
+    pub fn is_silent_about(mut self, method: &str) {
+        let soon = Some(Duration::from_millis(200));
+        self.0.get_ref().set_read_timeout(soon).expect("a time");
+        while let Ok(Some(message)) = self.next() {
+            assert_ne!(message["method"], method, "{message}");
+        }
+    }
+
+    /// The next message; none at the end.
+    pub fn next(&mut self) -> Result<Option<Value>, String> {
+        loop {
+            if let Some((event, rest)) = self.1.split_once("\n\n") {
+                let data: String = event.lines().filter_map(|line| line.strip_prefix("data:")).collect();
+                self.1 = rest.to_owned();
+                if !data.trim().is_empty() {
+                    return serde_json::from_str(&data).map(Some).map_err(|error| format!("{error}: {data}"));
+                }
+                continue;
+            }
+            let Some(chunk) = chunk(&mut self.0)? else { return Ok(None) };
+            self.1 += &String::from_utf8(chunk).map_err(|error| error.to_string())?.replace('\r', "");
+        }
+    }
+}
+
 /// An answer: the status, the headers in lower case, and the messages of the body.
 pub struct Answer {
     pub status: u16,
@@ -33,7 +64,7 @@ impl Caller {
     #[track_caller]
     pub fn greeted(mut self) -> Self {
         let params = json!({
-            "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "test", "version": "1" },
+            "protocolVersion": "2025-11-25", "capabilities": { "sampling": {} }, "clientInfo": { "name": "test", "version": "1" },
         });
         let answer =
             self.post(&json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params }));
@@ -133,22 +164,24 @@ impl Answer {
     }
 }
 
+/// Reads the head of an answer, whose messages are still to come.
+pub fn follow(stream: TcpStream) -> Result<Coming, String> {
+    let mut reader = BufReader::new(stream);
+    let head = head(&mut reader)?;
+    let mut first = String::new();
+    if !head.contains("text/event-stream") {
+        // A single message, and nothing after it.
+        reader.read_to_string(&mut first).map_err(|error| error.to_string())?;
+        first = format!("data: {first}\n\n");
+    }
+    Ok(Coming(reader, first))
+}
+
 /// Reads an answer to its end, which must come in time however much comes before it.
 pub fn read(stream: TcpStream) -> Result<Answer, String> {
     let until = Instant::now() + PATIENCE;
     let mut reader = BufReader::new(stream);
-    let mut head = String::new();
-    loop {
-        let begin = head.len();
-        let read = reader.read_line(&mut head).map_err(|error| error.to_string())?;
-        if read == 0 {
-            return Err(format!("the answer ends early: {head:?}"));
-        }
-        if head[begin..].trim().is_empty() {
-            break;
-        }
-    }
-    let head = head.to_ascii_lowercase();
+    let head = head(&mut reader)?;
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or("no status")?;
     let mut body = Vec::new();
     if head.contains("transfer-encoding: chunked") {
@@ -177,9 +210,25 @@ pub fn read(stream: TcpStream) -> Result<Answer, String> {
     Ok(Answer { status, head, messages })
 }
 
+fn head(reader: &mut impl BufRead) -> Result<String, String> {
+    let mut head = String::new();
+    loop {
+        let begin = head.len();
+        let read = reader.read_line(&mut head).map_err(|error| error.to_string())?;
+        if read == 0 {
+            return Err(format!("the answer ends early: {head:?}"));
+        }
+        if head[begin..].trim().is_empty() {
+            return Ok(head.to_ascii_lowercase());
+        }
+    }
+}
+
 fn chunk(reader: &mut impl BufRead) -> Result<Option<Vec<u8>>, String> {
     let mut size = String::new();
-    reader.read_line(&mut size).map_err(|error| error.to_string())?;
+    if reader.read_line(&mut size).map_err(|error| error.to_string())? == 0 {
+        return Ok(None);
+    }
     let size = usize::from_str_radix(size.trim(), 16).map_err(|_| "the answer breaks off".to_owned())?;
     let mut data = vec![0; size + 2];
     reader.read_exact(&mut data).map_err(|error| error.to_string())?;

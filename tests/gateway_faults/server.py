@@ -11,6 +11,7 @@ import time
 
 TOOLS = ["echo", "die", "die_in_a_line", "hang", "deaf", "flood", "garbage", "large", "chatter", "pid", "asks"]
 out = threading.Lock()
+answers = {}
 
 
 def say(message):
@@ -61,6 +62,14 @@ def call(id, params):
         for n in range(args["times"]):
             params = {"level": "info", "data": {"n": n, "text": "x" * 500}}
             say({"jsonrpc": "2.0", "method": "notifications/message", "params": params})
+    elif name == "asks":
+        asked = "ask-%s" % json.dumps(id)
+        answers[asked] = threading.Event()
+        message = {"role": "user", "content": {"type": "text", "text": text}}
+        params = {"messages": [message], "maxTokens": 1}
+        say({"jsonrpc": "2.0", "id": asked, "method": "sampling/createMessage", "params": params})
+        answers[asked].wait(30)
+        text = json.dumps(answers[asked].said)
     elif name == "pid":
         text = str(os.getpid())
     say({"jsonrpc": "2.0", "id": id, "result": {"content": [{"type": "text", "text": text}]}})
@@ -68,6 +77,9 @@ def call(id, params):
 
 def answer(message):
     id, method, params = message.get("id"), message.get("method"), message.get("params") or {}
+    if method is None and id in answers:
+        answers[id].said = message.get("result") or message.get("error")
+        answers[id].set()
     if id is None or method is None:
         return
     if method == "initialize":
