@@ -167,3 +167,27 @@ fn a_question_of_a_server_reaches_nobody_but_the_one_who_called() {
         their_news.is_silent_about("sampling/createMessage");
     }
 }
+
+/// Numbers that no library keeps, fields that no revision knows, spaces, escapes and their order.
+#[test]
+fn what_is_not_ours_passes_byte_for_byte() {
+    let Some(up) = Up::faulty("") else { return };
+    let wanted = r#"{"content":[],"big":12345678901234567890123,"far":1e400,"one":1.0,"x-vendor":{"b":[ 1 ],"a":"\u00e9\/"}}"#;
+    let arguments =
+        r#"{"z":98765432109876543210,"a":-1E-400,"s":"\u00e9\/ \ud83d\udc0e","l":[ 1.0 , 2 ],"x":{}}"#;
+    let old = up.caller("a").greeted();
+    for id in ["7", "\"7\"", "18446744073709551615"] {
+        let text = format!(
+            r#"{{"jsonrpc":"2.0","method":"tools/call","params":{{"name":"raw","arguments":{{}}}},"id":{id}}}"#
+        );
+        let answer = old.post_as_it_is(&text, &json!({}));
+        assert!(answer.contains(wanted) && answer.contains(&format!("\"id\":{id}")), "{answer}");
+    }
+    let text = format!(
+        r#"{{"id":7,"x-top":1.50,"jsonrpc":"2.0","method":"tools/call","params":{{"arguments":{arguments},"name":"heard"}}}}"#
+    );
+    let answer = old.post_as_it_is(&text, &json!({}));
+    let answer: Value = serde_json::from_str(answer.trim().trim_start_matches("data:")).expect("JSON");
+    let heard = answer["result"]["content"][0]["text"].as_str().expect("what the server heard");
+    assert!(heard.contains(arguments) && heard.contains(r#""x-top":1.50"#), "{heard}");
+}

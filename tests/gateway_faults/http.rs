@@ -114,12 +114,25 @@ impl Caller {
         read(stream).unwrap_or_else(|error| panic!("{message}: {error}"))
     }
 
+    /// Sends just this text, and reads the answer as text alone.
+    #[track_caller]
+    pub fn post_as_it_is(&self, text: &str, like: &Value) -> String {
+        let stream = self.send("POST", Some(like), text);
+        let (_, body) = bytes(stream).unwrap_or_else(|error| panic!("{text}: {error}"));
+        body
+    }
+
     /// Sends a request and leaves the answer where it is.
     #[track_caller]
     pub fn begin(&self, method: &str, message: Option<&Value>) -> TcpStream {
+        self.send(method, message, &message.map(Value::to_string).unwrap_or_default())
+    }
+
+    /// With the headers of `message`, and this body.
+    #[track_caller]
+    fn send(&self, method: &str, message: Option<&Value>, body: &str) -> TcpStream {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the gateway listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a time");
-        let body = message.map(Value::to_string).unwrap_or_default();
         let mut head = format!(
             "{method} {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\
              Accept: application/json, text/event-stream\r\n",
@@ -177,12 +190,27 @@ pub fn follow(stream: TcpStream) -> Result<Coming, String> {
     Ok(Coming(reader, first))
 }
 
-/// Reads an answer to its end, which must come in time however much comes before it.
+/// Reads an answer to its end.
 pub fn read(stream: TcpStream) -> Result<Answer, String> {
+    let (head, body) = bytes(stream)?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or("no status")?;
+    let parse = |text: &str| serde_json::from_str(text).map_err(|error| format!("{error}: {text:.200}"));
+    let messages = match head.contains("text/event-stream") {
+        true => {
+            let data = body.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim);
+            data.filter(|data| !data.is_empty()).map(parse).collect::<Result<_, _>>()?
+        }
+        false if body.trim().is_empty() => Vec::new(),
+        false => vec![parse(&body)?],
+    };
+    Ok(Answer { status, head, messages })
+}
+
+/// The head and the body of an answer, whose end must come in time however much comes before it.
+fn bytes(stream: TcpStream) -> Result<(String, String), String> {
     let until = Instant::now() + PATIENCE;
     let mut reader = BufReader::new(stream);
     let head = head(&mut reader)?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or("no status")?;
     let mut body = Vec::new();
     if head.contains("transfer-encoding: chunked") {
         while let Some(mut chunk) = chunk(&mut reader)? {
@@ -194,20 +222,7 @@ pub fn read(stream: TcpStream) -> Result<Answer, String> {
     } else {
         reader.read_to_end(&mut body).map_err(|error| error.to_string())?;
     }
-    let body = String::from_utf8(body).map_err(|error| error.to_string())?;
-    let parse = |text: &str| serde_json::from_str(text).map_err(|error| format!("{error}: {text:.200}"));
-    let messages = match head.contains("text/event-stream") {
-        true => body
-            .lines()
-            .filter_map(|line| line.strip_prefix("data:"))
-            .map(str::trim)
-            .filter(|data| !data.is_empty())
-            .map(parse)
-            .collect::<Result<_, _>>()?,
-        false if body.trim().is_empty() => Vec::new(),
-        false => vec![parse(&body)?],
-    };
-    Ok(Answer { status, head, messages })
+    Ok((head, String::from_utf8(body).map_err(|error| error.to_string())?))
 }
 
 fn head(reader: &mut impl BufRead) -> Result<String, String> {

@@ -9,9 +9,10 @@ import sys
 import threading
 import time
 
-TOOLS = ["echo", "die", "die_in_a_line", "hang", "deaf", "flood", "garbage", "large", "chatter", "pid", "asks"]
+TOOLS = ["echo", "die", "die_in_a_line", "hang", "deaf", "flood", "garbage", "large", "chatter", "pid", "asks", "raw", "heard"]
 out = threading.Lock()
 answers = {}
+heard = {}
 
 
 def say(message):
@@ -70,6 +71,12 @@ def call(id, params):
         say({"jsonrpc": "2.0", "id": asked, "method": "sampling/createMessage", "params": params})
         answers[asked].wait(30)
         text = json.dumps(answers[asked].said)
+    elif name == "raw":
+        result = '{"content":[],"big":12345678901234567890123,"far":1e400,"one":1.0,"x-vendor":{"b":[ 1 ],"a":"\\u00e9\\/"}}'
+        raw(('{"jsonrpc":"2.0","x-top":0.10,"result":%s,"id":%s}\n' % (result, json.dumps(id))).encode())
+        return
+    elif name == "heard":
+        text = heard.pop(id)
     elif name == "pid":
         text = str(os.getpid())
     say({"jsonrpc": "2.0", "id": id, "result": {"content": [{"type": "text", "text": text}]}})
@@ -102,4 +109,7 @@ def answer(message):
 
 
 for line in sys.stdin:
-    answer(json.loads(line))
+    message = json.loads(line)
+    if '"heard"' in line:
+        heard[message.get("id")] = line
+    answer(message)
