@@ -19,7 +19,7 @@ use super::house::House;
 const CONNECTIONS: usize = 4096;
 
 /// How long a request's head may take, and how long a connection may be idle.
-const HEAD: Duration = Duration::from_secs(60);
+const HEAD: Duration = Duration::from_secs(20);
 
 /// The largest head of a request, in bytes.
 const BUFFER: usize = 64 << 10;

@@ -10,6 +10,7 @@ use super::server_of;
 use super::stock::{List, Stock};
 use super::view::View;
 use crate::bridge::json::{self, Members};
+use crate::supervise::Standing;
 use crate::system::ticks;
 use crate::upstream::{Era, Heard, Peer, Told};
 
@@ -22,9 +23,16 @@ const GLANCE: Duration = Duration::from_millis(20);
 /// How long after a server has ended a subscription it is asked again.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Waits for servers that were never listed while they start, where the caller would otherwise see an empty
-/// list and perhaps never ask again. Whether it waited.
+/// Starts servers that were never listed and wait to be needed; and waits for those that are starting, where the
+/// caller would otherwise see an empty list and perhaps never ask again. Whether it waited.
 pub async fn await_first(house: &Arc<House>, view: &View, visit: &Visit) -> bool {
+    for name in view.servers.iter().filter(|name| house.stock(name).is_none()) {
+        let server = house.supervisor().and_then(|supervisor| supervisor.server(name));
+        if let Some(server) = server.filter(|server| server.standing().is_waiting()) {
+            // Why it does not come is in its log.
+            tokio::spawn(async move { server.ready().await.map(drop) });
+        }
+    }
     if visit.caller.client.is_none() {
         return false;
     }
@@ -33,7 +41,8 @@ pub async fn await_first(house: &Arc<House>, view: &View, visit: &Visit) -> bool
     loop {
         let is_coming = |name: &String| {
             let server = house.supervisor().and_then(|supervisor| supervisor.server(name));
-            house.stock(name).is_none() && server.is_some_and(|server| server.standing().is_starting())
+            let is_on_its_way = |standing: Standing| standing.is_starting() || standing.is_waiting();
+            house.stock(name).is_none() && server.is_some_and(|server| is_on_its_way(server.standing()))
         };
         if !view.servers.iter().any(is_coming) || ticks() >= end {
             return waited;

@@ -69,6 +69,11 @@ impl Standing {
         self
     }
 
+    /// Whether it is started as soon as somebody needs it.
+    pub fn is_waiting(&self) -> bool {
+        self.state == State::Stopped && !self.parked
+    }
+
     /// Whether it is on its way.
     pub fn is_starting(&self) -> bool {
         self.state == State::Starting

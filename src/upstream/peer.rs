@@ -294,10 +294,12 @@ impl Peer {
         self.gone.borrow().is_some()
     }
 
-    /// How many requests are under way, and how long ago the last one began or ended.
+    /// How many requests of callers are under way, and how long ago the last one began or ended.
     pub fn use_of(&self) -> (usize, Duration) {
         let table = self.lock();
-        (table.asked.len(), ticks().saturating_sub(table.used))
+        // What we ask by ourselves is no use of it.
+        let of_callers = table.asked.values().filter(|asked| asked.mouth.caller != 0).count();
+        (of_callers, ticks().saturating_sub(table.used))
     }
 
     /// Closes our side, the process's input among it. Requests under way fail.

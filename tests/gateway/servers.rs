@@ -104,3 +104,17 @@ fn what_waits_for_approval_is_not_run_and_what_was_agreed_to_goes_on() {
     up.home.run(&["apply", "--yes"]).exits(0);
     up.until("the new one is run", || pids_of(&up, &token, "a") != before);
 }
+
+#[test]
+fn a_server_that_waits_to_be_needed_is_started_by_the_first_list_and_known_from_then_on() {
+    let mut up = Up::start(&[("a", &tools())], "supervisor: { start: lazy }\n");
+    let token = up.token(&["laptop"]);
+    assert!(up.home.run(&["server", "status"]).out.contains("stopped"));
+    up.until("it is listed", || up.tools(&token, "/mcp").len() == 4);
+    end(&mut up.child);
+    up.child = launch(&up.home);
+    up.until("it listens", || std::net::TcpStream::connect(("127.0.0.1", up.port)).is_ok());
+    assert_eq!(up.tools(&token, "/mcp").len(), 4);
+    assert!(up.home.run(&["server", "status"]).out.contains("stopped"));
+    assert_eq!(up.call(&token, "a__echo", "x").text(), "x");
+}
