@@ -189,6 +189,13 @@ impl Gateway {
         Ok(())
     }
 
+    /// Writes down every call that was answered so far.
+    pub async fn write_down(&self) {
+        let guards = Arc::clone(&self.house.guards);
+        // It only fails when the runtime ends, which writes everything as well.
+        let _ = tokio::task::spawn_blocking(move || guards.finish()).await;
+    }
+
     /// Something that a person should know, as an event.
     pub fn note(&self, message: String) {
         self.house.guards.note(message);
