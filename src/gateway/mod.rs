@@ -128,6 +128,9 @@ impl Gateway {
                 tokio::time::sleep(SWEEP).await;
                 let Some(house) = sweeping.upgrade() else { return };
                 house.sweep();
+                if house.guards.had_a_rush() {
+                    crate::system::give_memory_back();
+                }
             }
         });
         Ok(Self { house, listening: Arc::default() })
