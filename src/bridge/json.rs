@@ -50,6 +50,14 @@ impl<'a> Members<'a> {
         names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
     }
 
+    /// A name that differs from one of the known ones in case alone, and that one. Some servers see no difference.
+    pub fn misspelt<'k>(&self, known: &[&'k str]) -> Option<(&str, &'k str)> {
+        self.iter().map(|(name, _)| name).find_map(|name| {
+            let meant = known.iter().find(|known| name != **known && folded(name).eq(folded(known)))?;
+            Some((name, *meant))
+        })
+    }
+
     /// Written anew without some of them.
     pub fn without(&self, names: &[&str]) -> String {
         object(self.iter().filter(|(name, _)| !names.contains(name)))
@@ -78,6 +86,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 
         deserializer.deserialize_map(Collect).map(Members)
     }
+}
+
+/// As the most generous readers of names see it: Go folds the long s and the Kelvin sign, too.
+fn folded(name: &str) -> impl Iterator<Item = char> {
+    name.chars().flat_map(char::to_lowercase).map(|c| if c == 'ſ' { 's' } else { c })
 }
 
 /// The elements of an array as they are written; none when it is no array.
@@ -157,6 +170,19 @@ mod tests {
         assert_eq!(members.without(&["a"]), r#"{"b":[ 1 ],"name":"x"}"#);
         assert!(Members::of("[]").is_none());
         assert!(Members::of(r#"{"a":01}"#).is_none());
+    }
+
+    #[test]
+    fn sees_names_that_some_servers_read_as_others() {
+        let misspelt = |text: &str| {
+            let members = Members::of(text).expect("an object");
+            members.misspelt(&["name", "params", "taskId"]).map(|(name, _)| name.to_owned())
+        };
+        assert_eq!(misspelt(r#"{"name":1,"param":2}"#), None);
+        for name in ["Name", "paramſ", "tas\\u212aid"] {
+            let read = name.replace("\\u212a", "\u{212a}");
+            assert_eq!(misspelt(&format!(r#"{{"name":1,"{name}":2}}"#)), Some(read));
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use super::link::{Place, Trouble};
 use super::remote;
+use crate::system::ticks;
 
 /// How long a request waits for a server that is away.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -44,6 +45,8 @@ pub struct Way {
     /// The client for the socket as it was found last.
     open: Mutex<Option<(PathBuf, Client)>>,
     was_there: AtomicBool,
+    /// How long a request waits for somebody to take it.
+    patience: Duration,
     waking: tokio::sync::Mutex<()>,
 }
 
@@ -63,6 +66,7 @@ impl Way {
             url,
             open: Mutex::default(),
             was_there: AtomicBool::new(false),
+            patience: PATIENCE,
             waking: tokio::sync::Mutex::default(),
         }
     }
@@ -74,44 +78,38 @@ impl Way {
         urge: Urge,
         place: &Place,
     ) -> Result<Response, Trouble> {
-        let why = Mutex::new(None);
-        let trying = async {
-            let (mut pause, mut unread) = (PAUSES.0, 0);
-            loop {
-                let client = self.client(place)?;
-                let error = match make(&client).send().await {
-                    Ok(response) => {
-                        self.was_there.store(true, Ordering::Relaxed);
-                        return Ok(response);
-                    }
-                    Err(error) => error,
-                };
-                unread += u32::from(was_never_read(&error));
-                let may_go_again = error.is_connect() || was_never_read(&error) && unread <= UNREAD;
-                if urge == Urge::Idle || !may_go_again {
-                    return Err(place.unreachable(error));
+        let began = ticks();
+        let (mut pause, mut unread, mut why) = (PAUSES.0, 0, None);
+        loop {
+            let client = self.client(place)?;
+            // However long the answer takes: who has the request is there.
+            let error = match make(&client).send().await {
+                Ok(response) => {
+                    self.was_there.store(true, Ordering::Relaxed);
+                    return Ok(response);
                 }
-                if let Err(text) = self.wake().await {
-                    let hopeless = !self.was_there.load(Ordering::Relaxed);
-                    *lock(&why) = Some((text, hopeless));
+                Err(error) => error,
+            };
+            unread += u32::from(was_never_read(&error));
+            let may_go_again = error.is_connect() || was_never_read(&error) && unread <= UNREAD;
+            if urge == Urge::Idle || !may_go_again {
+                return Err(place.unreachable(error));
+            }
+            let left = |patience: Duration| patience.saturating_sub(ticks().saturating_sub(began));
+            let mut patience = self.patience;
+            if let Ok(Err(text)) = timeout(left(patience), self.wake()).await {
+                why = Some(text);
+                if !self.was_there.load(Ordering::Relaxed) {
+                    patience = patience.min(LITTLE_PATIENCE);
                 }
-                sleep(pause).await;
-                pause = (pause * 2).min(PAUSES.1);
             }
-        };
-        let patient = async {
-            sleep(LITTLE_PATIENCE).await;
-            let is_hopeless = lock(&why).as_ref().is_some_and(|(_, hopeless)| *hopeless);
-            if !is_hopeless {
-                sleep(PATIENCE - LITTLE_PATIENCE).await;
+            if left(patience).is_zero() {
+                let why = why.unwrap_or_else(|| "does not answer at its socket".to_owned());
+                return Err(place.trouble(None, &why));
             }
-        };
-        tokio::select! {
-            sent = trying => return sent,
-            () = patient => {}
+            sleep(pause).await;
+            pause = (pause * 2).min(PAUSES.1);
         }
-        let text = lock(&why).take().map(|(text, _)| text);
-        Err(place.trouble(None, &text.unwrap_or_else(|| "does not answer at its socket".to_owned())))
     }
 
     async fn wake(&self) -> Result<(), String> {
@@ -161,4 +159,44 @@ fn was_never_read(error: &reqwest::Error) -> bool {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::UnixListener;
+
+    use super::*;
+
+    fn way(socket: PathBuf, patience: Duration) -> Way {
+        let near = Near {
+            path: "/mcp".to_owned(),
+            headers: Vec::new(),
+            find: Arc::new(move || socket.clone()),
+            wake: Arc::new(|| Err("nobody is there".to_owned())),
+        };
+        Way { patience, ..Way::new(near, "http://localhost/mcp".parse().expect("an address")) }
+    }
+
+    async fn send(way: &Way) -> Result<Response, Trouble> {
+        let make = |client: &Client| client.post("http://localhost/mcp").body("{}");
+        way.send(make, Urge::Wanted, &Place::near("mcpkeel")).await
+    }
+
+    #[tokio::test]
+    async fn an_answer_may_take_longer_than_nobody_is_waited_for() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let socket = dir.path().join("s");
+        let listener = UnixListener::bind(&socket).expect("bound");
+        let patience = Duration::from_millis(50);
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("somebody");
+            stream.read_u8().await.expect("a request");
+            sleep(4 * patience).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.expect("written");
+            std::future::pending::<()>().await;
+        });
+        assert!(send(&way(socket, patience)).await.is_ok());
+        assert!(send(&way(dir.path().join("nobody"), patience)).await.is_err());
+    }
 }

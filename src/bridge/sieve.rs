@@ -58,11 +58,9 @@ impl Sieve {
     fn objection(&self, message: &Message) -> Option<(i64, String)> {
         let members = Members::of(&message.text)?;
         // Some servers read names without regard to case, and would see another method or tool than we do.
-        let odd = |members: &Members, known: &[&str]| {
-            members.iter().map(|(name, _)| name).find_map(|name| {
-                let same = known.iter().find(|known| fold(name) == **known && name != **known)?;
-                Some((INVALID_REQUEST, format!("Invalid request: the member `{name}` is not spelt `{same}`")))
-            })
+        let odd = |members: &Members<'_>, known: &[&str]| {
+            let (name, meant) = members.misspelt(known)?;
+            Some((INVALID_REQUEST, format!("Invalid request: the member `{name}` is not spelt `{meant}`")))
         };
         if let Some(objection) = odd(&members, &["jsonrpc", "id", "method", "params"]) {
             return Some(objection);
@@ -118,14 +116,14 @@ impl Sieve {
     }
 }
 
-/// Without regard to case, as the laxest JSON readers compare.
-fn fold(name: &str) -> String {
-    name.chars().flat_map(char::to_lowercase).map(|c| if c == 'ſ' { 's' } else { c }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Without regard to case, as the laxest JSON readers compare.
+    fn fold(name: &str) -> String {
+        name.chars().flat_map(char::to_lowercase).map(|c| if c == 'ſ' { 's' } else { c }).collect()
+    }
 
     fn sieve(allow: &str, deny: &str) -> Sieve {
         let names = |text: &str| text.split_whitespace().map(str::to_owned).collect();

@@ -73,11 +73,18 @@ pub async fn post(house: &Arc<House>, visit: &Visit, headers: &HeaderMap, body: 
         std::borrow::Cow::Borrowed(line) if line.len() == body.len() => body,
         line => line.into_owned(),
     };
-    let envelope = match Envelope::read(text) {
+    let envelope = match Envelope::read_strictly(text) {
         Ok(envelope) => envelope,
         Err(fault) => return json_of(StatusCode::BAD_REQUEST, fault.answer()),
     };
     let meta = envelope.members().and_then(|params| params.object("_meta"));
+    if let Some(name) = meta.as_ref().and_then(|meta| {
+        // A second token would be heard of by whoever has that number at the server.
+        meta.repeated().or_else(|| Some(meta.misspelt(&["progressToken"])?.0))
+    }) {
+        let why = format!("Invalid request: `{name}` of _meta could be read in two ways");
+        return json_of(StatusCode::BAD_REQUEST, error_for(id_of(&envelope), INVALID_REQUEST, &why));
+    }
     let version = meta.as_ref().and_then(|meta| meta.text(VERSION));
     let says_modern = headers.get(&PROTOCOL).is_some_and(|version| version.as_bytes() == MODERN.as_bytes());
     let Some(version) = version else {
@@ -95,10 +102,7 @@ pub async fn post(house: &Arc<House>, visit: &Visit, headers: &HeaderMap, body: 
     };
     let lacks = meta.as_ref().is_some_and(|meta| meta.get(CLIENT_CAPABILITIES).is_none());
     drop(meta);
-    let id = match &envelope.kind {
-        Kind::Request { id, .. } => envelope.part(id).to_owned(),
-        _ => "null".to_owned(),
-    };
+    let id = id_of(&envelope).to_owned();
     if let Some(why) = mismatch(headers, &envelope, &version) {
         return json_of(StatusCode::BAD_REQUEST, error_for(&id, HEADER_MISMATCH, &why));
     }
@@ -123,6 +127,14 @@ pub async fn post(house: &Arc<House>, visit: &Visit, headers: &HeaderMap, body: 
         return json_of(StatusCode::BAD_REQUEST, error_for(&id, HEADER_MISMATCH, &why));
     }
     of_2026(house, visit, envelope, modern).await
+}
+
+/// The id that an answer to a message has, as JSON.
+fn id_of(envelope: &Envelope) -> &str {
+    match &envelope.kind {
+        Kind::Request { id, .. } => envelope.part(id),
+        _ => "null",
+    }
 }
 
 /// An argument that the tool's schema wants in a header as well, and that is not there, or something else.

@@ -162,6 +162,7 @@ fn target(
         }
         "completion/complete" => {
             let reference = params.as_ref().and_then(|params| params.object("ref"));
+            reference.as_ref().map_or(Ok(()), refuse_two_readings)?;
             let get = |name: &str| reference.as_ref().and_then(|reference| reference.get(name));
             if let Some(name) = get("name").and_then(json::text) {
                 let way = view.prompts.get(&name).ok_or_else(|| no("prompt", &name))?;
@@ -237,13 +238,10 @@ fn refuse_two_readings(params: &Members<'_>) -> Result<(), (i64, String)> {
     if let Some(name) = params.repeated() {
         return Err((INVALID_REQUEST, format!("Invalid request: the parameters have two members `{name}`")));
     }
-    let odd = params.iter().map(|(name, _)| name).find(|name| {
-        ["name", "uri", "ref", "arguments"]
-            .iter()
-            .any(|known| name != known && name.eq_ignore_ascii_case(known))
-    });
-    match odd {
-        Some(name) => Err((INVALID_REQUEST, format!("Invalid request: `{name}` could be read in two ways"))),
+    match params.misspelt(&["name", "uri", "ref", "arguments", "taskId", "_meta"]) {
+        Some((name, _)) => {
+            Err((INVALID_REQUEST, format!("Invalid request: `{name}` could be read in two ways")))
+        }
         None => Ok(()),
     }
 }

@@ -41,7 +41,7 @@ pub struct View {
     pub with_resources: Vec<String>,
     /// Every server in it, in order.
     pub servers: Vec<String>,
-    /// Of a view with a single server that has resources, whether what is not listed may be read.
+    /// What the policies say of what is not listed.
     rules: Rules,
     /// What the servers say of how they want to be used, as JSON, if they say anything.
     pub instructions: Option<String>,
@@ -141,12 +141,17 @@ impl View {
         Way { server: server.into(), bare: uri.into(), name: json::quote(uri), gate, mirrors: None }
     }
 
-    /// The way to a resource: it is listed, or fits a template, or there is only one server that can have it.
+    /// The way to a resource that is listed, or fits a template: both the template and the resource must be allowed.
     pub fn resource(&self, uri: &str) -> Option<Way> {
         if let Some(way) = self.uris.get(uri) {
             return Some(way.clone());
         }
-        self.templates.iter().find(|(glob, _)| glob.matches(uri)).map(|(_, way)| way.clone())
+        let (_, template) = self.templates.iter().find(|(glob, _)| glob.matches(uri))?;
+        let own = self.unlisted(&template.server, uri);
+        Some(match (&template.gate, &own.gate) {
+            (Gate::Open, _) | (_, Gate::Denied(_)) => own,
+            (stricter, _) => Way { gate: stricter.clone(), ..own },
+        })
     }
 }
 

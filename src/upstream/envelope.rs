@@ -3,7 +3,10 @@
 use std::ops::Range;
 
 use crate::bridge::json::{self, Members};
-use crate::bridge::message::{Fault, INVALID_REQUEST, PARSE_ERROR};
+use crate::bridge::message::{Fault, INVALID_REQUEST, Id, PARSE_ERROR};
+
+/// What a message is made of.
+const PARTS: &[&str] = &["jsonrpc", "id", "method", "params", "result", "error"];
 
 /// A message and the places of its parts.
 #[derive(Clone, Debug)]
@@ -49,22 +52,33 @@ impl Envelope {
         Self::look(&text).map(|(kind, params)| Self { text, kind, params })
     }
 
+    /// The same for a message that no server may read as another one: some see no difference between `params` and
+    /// `Params`.
+    ///
+    /// # Errors
+    /// As [`Envelope::read`].
+    pub fn read_strictly(text: String) -> Result<Self, Fault> {
+        let members = open(&text)?;
+        if let Some((name, meant)) = members.misspelt(PARTS) {
+            return Err(fault(&members, &format!("the member `{name}` is not spelt `{meant}`")));
+        }
+        let (kind, params) = Self::parts(&text, &members)?;
+        drop(members);
+        Ok(Self { text, kind, params })
+    }
+
     /// The same, for those who need the text even when it is no message.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn look(text: &str) -> Result<(Kind, Option<Range<usize>>), Fault> {
-        let Some(members) = Members::of(text) else {
-            let is_json = serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok();
-            return Err(match is_json {
-                true => invalid("a message is an object"),
-                false => Fault { code: PARSE_ERROR, why: "this is not JSON".to_owned(), id: None },
-            });
-        };
+        Self::parts(text, &open(text)?)
+    }
+
+    fn parts(text: &str, members: &Members<'_>) -> Result<(Kind, Option<Range<usize>>), Fault> {
         let place = |part: &str| place(text, part);
         let written_id = members.get("id");
-        let fault =
-            |why: &str| Fault { id: written_id.and_then(crate::bridge::message::Id::read), ..invalid(why) };
+        let fault = |why: &str| fault(members, why);
         if let Some(name) = members.repeated() {
             return Err(fault(&format!("the message has two members `{name}`")));
         }
@@ -140,6 +154,19 @@ fn place(text: &str, part: &str) -> Range<usize> {
         // Not a part of it; an empty place changes nothing.
         0..0
     }
+}
+
+fn open(text: &str) -> Result<Members<'_>, Fault> {
+    Members::of(text).ok_or_else(|| {
+        match serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok() {
+            true => invalid("a message is an object"),
+            false => Fault { code: PARSE_ERROR, why: "this is not JSON".to_owned(), id: None },
+        }
+    })
+}
+
+fn fault(members: &Members<'_>, why: &str) -> Fault {
+    Fault { id: members.get("id").and_then(Id::read), ..invalid(why) }
 }
 
 fn invalid(why: &str) -> Fault {

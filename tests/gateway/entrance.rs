@@ -81,10 +81,15 @@ fn a_request_could_be_read_in_one_way_only() {
     for params in [
         format!(r#"{{"name":"a__echo","name":"b",{meta}}}"#),
         format!(r#"{{"name":"a__echo","Name":"b",{meta}}}"#),
+        format!(r#"{{"name":"a__echo","argumentſ":{{}},{meta}}}"#),
+        format!(r#"{{"name":"a__echo","_Meta":{{"progressToken":1}},{meta}}}"#),
+        format!(r#"{{"name":"a__echo",{meta}}},"Params":{{"name":"b"}}"#),
+        format!(r#"{{"name":"a__echo",{meta}}}"#)
+            .replace("{}}}", r#"{},"progressToken":1,"progressToken":2}}"#),
     ] {
         let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#);
         let answer = up.send("POST", "/mcp", &format!("{head}{modern}"), &body);
-        assert_eq!(answer.json["error"]["code"], -32600, "{answer:?}");
+        assert_eq!(answer.json["error"]["code"], -32600, "{body} {answer:?}");
     }
     let other = modern.replace("a__echo", "a__other");
     let body =

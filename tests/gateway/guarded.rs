@@ -108,3 +108,20 @@ fn a_tool_that_changed_is_held_until_a_person_has_looked() {
     up.until_tools(&token, &["a__echo", "a__delete_all"]);
     assert_eq!(up.call(&token, "a__echo", "x").text(), "x");
 }
+
+#[test]
+fn a_policy_about_a_resource_holds_for_what_only_a_template_names() {
+    let mut tools = tools();
+    tools.push(tool("library", "Has resources"));
+    let policy =
+        "policies: [{ name: no, resourceType: resource, pattern: 'mem:///secret*', action: deny }]\n";
+    let up = Up::start(&[("a", &tools)], policy);
+    let token = up.token(&["laptop"]);
+    up.until_tools(&token, &["a__echo", "a__delete_all", "a__library"]);
+    let read = |uri: &str| {
+        up.ask_with(&token, "/mcp", "resources/read", json!({ "uri": uri }), &format!("Mcp-Name: {uri}\r\n"))
+    };
+    assert_eq!(read("mem:///plain").json["result"]["contents"][0]["text"], "read");
+    let answer = read("mem:///secret/key");
+    assert_eq!(answer.refusal(), "POLICY_DENIED", "{answer:?}");
+}
