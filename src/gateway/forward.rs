@@ -25,9 +25,9 @@ const SHOW: Duration = Duration::from_secs(15);
 
 /// Where a request goes.
 struct Target {
-    server: String,
+    server: Arc<str>,
     /// What it is about, as the server calls it; for the record.
-    what: String,
+    what: Arc<str>,
     /// Parts of the request to replace.
     edits: Vec<(Range<usize>, String)>,
     gate: Gate,
@@ -127,8 +127,8 @@ fn target(
     let at = |name: &str| place(params.as_ref().and_then(|params| params.get(name)));
     let view = house.view(&visit.caller, &visit.endpoint);
     let to = |way: &Way, at: Option<Range<usize>>| Target {
-        server: way.server.clone(),
-        what: json::text(&way.name).unwrap_or_default(),
+        server: Arc::clone(&way.server),
+        what: Arc::clone(&way.bare),
         edits: at.map(|at| (at, way.name.clone())).into_iter().collect(),
         gate: way.gate.clone(),
     };
@@ -180,7 +180,7 @@ fn target(
                 _ => None,
             };
             let server = server.ok_or((METHOD_NOT_FOUND, "Method not found".to_owned()))?;
-            Ok(Target { server, what: String::new(), edits: Vec::new(), gate: Gate::Open })
+            Ok(Target { server: server.into(), what: "".into(), edits: Vec::new(), gate: Gate::Open })
         }
     }
 }
@@ -206,7 +206,7 @@ async fn anybody(
             continue;
         }
         let Ok(peer) = reach(house, server).await else { continue };
-        let meter = house.guards.begin(&visit.caller, server, "resources/read", &uri, envelope);
+        let meter = house.guards.begin(&visit.caller, &way.server, "resources/read", &way.bare, envelope);
         match peer.request("resources/read", Some(&params), house.patience(server)).await {
             Ok(result) => {
                 let result = match is_modern {
@@ -319,7 +319,7 @@ fn start(
 struct UnderWay {
     house: Arc<House>,
     caller: Arc<str>,
-    server: String,
+    server: Arc<str>,
     ear: Ear,
     /// Dropped, it takes the request back.
     flight: Option<Flight>,

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +31,9 @@ use crate::upstream::{Answer, Envelope};
 /// The longest wait for a person that a caller may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
+/// After so many requests memory is given back.
+const RUSH: u64 = 10_000;
+
 /// What watches over every request.
 pub struct Guards {
     system: Arc<dyn System>,
@@ -38,6 +42,9 @@ pub struct Guards {
     desk: Desk,
     limiter: Mutex<Option<Arc<Limiter>>>,
     pub(super) pinned: Pinned,
+    methods: [Arc<str>; 3],
+    /// How many requests there were of late.
+    calls: AtomicU64,
 }
 
 /// Why a request does not go to its server.
@@ -137,8 +144,18 @@ impl Guards {
         let tokens = Tokens::open(&**system, store, key, Arc::clone(&ledger)).map_err(failed)?;
         let desk = Desk::open(Arc::clone(system), store, key, setup.expire).map_err(failed)?;
         let pinned = Pinned::beside(&**system, manifest, store).map_err(failed)?;
+        let methods = ["tools/call", "resources/read", "prompts/get"].map(Into::into);
         let limiter = Mutex::new(setup.rate.map(|rate| Arc::new(Limiter::new(rate))));
-        Ok(Self { system: Arc::clone(system), ledger, tokens, desk, limiter, pinned })
+        Ok(Self {
+            system: Arc::clone(system),
+            ledger,
+            tokens,
+            desk,
+            limiter,
+            pinned,
+            methods,
+            calls: AtomicU64::new(0),
+        })
     }
 
     /// The manifest says something else now.
@@ -194,6 +211,11 @@ impl Guards {
             is_token: true,
             source: Some(Arc::clone(&principal)),
         }))
+    }
+
+    /// Whether there were many requests since this was asked last.
+    pub fn had_a_rush(&self) -> bool {
+        self.calls.swap(0, Ordering::Relaxed) > RUSH
     }
 
     /// Everything is written.
@@ -254,9 +276,9 @@ impl Guards {
     pub fn begin(
         self: &Arc<Self>,
         caller: &Caller,
-        server: &str,
+        server: &Arc<str>,
         method: &str,
-        what: &str,
+        what: &Arc<str>,
         envelope: &Envelope,
     ) -> Meter {
         let params = envelope.params.as_ref().map(|params| envelope.part(params));
@@ -268,9 +290,9 @@ impl Guards {
             at: self.system.now(),
             principal: Arc::clone(&caller.name),
             client: caller.client.clone(),
-            method: method.into(),
-            server: server.into(),
-            name: what.into(),
+            method: self.method(method),
+            server: Arc::clone(server),
+            name: Arc::clone(what),
             verdict: Verdict::Allow,
             policy: None,
             approval: None,
@@ -280,13 +302,20 @@ impl Guards {
             bytes_out: 0,
             took: Duration::ZERO,
         };
+        self.calls.fetch_add(1, Ordering::Relaxed);
         Meter { guards: Arc::clone(self), call: Some(call), began: ticks() }
+    }
+
+    /// The name of a method; those that are asked for most are made once.
+    fn method(&self, method: &str) -> Arc<str> {
+        let known = self.methods.iter().find(|known| &***known == method);
+        known.map_or_else(|| method.into(), Arc::clone)
     }
 
     /// A request for something that this caller does not have.
     pub fn unknown(self: &Arc<Self>, caller: &Caller, method: &str, envelope: &Envelope) {
         let name = envelope.members().and_then(|params| params.text("name").or_else(|| params.text("uri")));
-        let mut meter = self.begin(caller, "", method, &name.unwrap_or_default(), envelope);
+        let mut meter = self.begin(caller, &"".into(), method, &name.unwrap_or_default().into(), envelope);
         meter.end(Outcome::Unknown, 0);
     }
 }

@@ -20,8 +20,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 const BATCH: usize = 1_000;
 
 /// How many calls may wait, and how many bytes of arguments: then callers wait, too.
-const MOST: usize = 65_536;
-const MOST_BYTES: usize = 64 << 20;
+const MOST: usize = 8_192;
+const MOST_BYTES: usize = 16 << 20;
 
 /// How many characters are kept of a call's arguments.
 const KEPT: usize = 4_096;

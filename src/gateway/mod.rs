@@ -128,6 +128,9 @@ impl Gateway {
                 tokio::time::sleep(SWEEP).await;
                 let Some(house) = sweeping.upgrade() else { return };
                 house.sweep();
+                if house.guards.had_a_rush() {
+                    crate::system::give_memory_back();
+                }
             }
         });
         Ok(Self { house, listening: Arc::default() })
@@ -187,6 +190,13 @@ impl Gateway {
             before.end.send_replace(true);
         }
         Ok(())
+    }
+
+    /// Writes down every call that was answered so far.
+    pub async fn write_down(&self) {
+        let guards = Arc::clone(&self.house.guards);
+        // It only fails when the runtime ends, which writes everything as well.
+        let _ = tokio::task::spawn_blocking(move || guards.finish()).await;
     }
 
     /// Something that a person should know, as an event.

@@ -275,7 +275,7 @@ pub fn pass_down(house: &Arc<House>, view: &View, text: &str) {
 /// Why the server does not tell of it, in a sentence.
 pub async fn subscribe(house: &Arc<House>, view: &View, uri: &str, wants: bool) -> Result<(), String> {
     let servers = match view.resource(uri) {
-        Some(way) => vec![way.server],
+        Some(way) => vec![way.server.to_string()],
         None => view.with_resources.clone(),
     };
     let Some(server) = servers.first() else { return Err("no server has resources".to_owned()) };
@@ -299,7 +299,7 @@ pub fn wanted(house: &Arc<House>, server: &str) -> Vec<String> {
     let mut uris = BTreeSet::new();
     let mut add = |view: &View, uri: &String| {
         let is_its = match view.resource(uri) {
-            Some(way) => way.server == server,
+            Some(way) => &*way.server == server,
             None => view.with_resources.first().is_some_and(|first| first == server),
         };
         if is_its {

@@ -51,8 +51,10 @@ pub struct View {
 #[derive(Clone, Debug)]
 pub struct Way {
     /// The server.
-    pub server: String,
-    /// What the server calls it, as a JSON string.
+    pub server: Arc<str>,
+    /// What the server calls it.
+    pub bare: Arc<str>,
+    /// The same as a JSON string.
     pub name: String,
     /// Whether it may be used.
     pub gate: Gate,
@@ -136,7 +138,7 @@ impl View {
     /// The way to a resource that is not listed, at one of the servers.
     pub fn unlisted(&self, server: &str, uri: &str) -> Way {
         let gate = self.rules.gate(server, ResourceType::Resource, uri);
-        Way { server: server.to_owned(), name: json::quote(uri), gate, mirrors: None }
+        Way { server: server.into(), bare: uri.into(), name: json::quote(uri), gate, mirrors: None }
     }
 
     /// The way to a resource: it is listed, or fits a template, or there is only one server that can have it.
@@ -263,12 +265,21 @@ impl Shelf<'_> {
             }
         };
         let exposed = if is_bare { name.to_owned() } else { names::exposed(self.server, name) };
-        (exposed, Way { server: self.server.to_owned(), name: json::quote(name), gate, mirrors: None })
+        (
+            exposed,
+            Way {
+                server: self.server.into(),
+                bare: name.into(),
+                name: json::quote(name),
+                gate,
+                mirrors: None,
+            },
+        )
     }
 
     fn plain(&self, uri: &str) -> Way {
         let gate = self.gate(ResourceType::Resource, uri);
-        Way { server: self.server.to_owned(), name: json::quote(uri), gate, mirrors: None }
+        Way { server: self.server.into(), bare: uri.into(), name: json::quote(uri), gate, mirrors: None }
     }
 
     fn gate(&self, kind: ResourceType, name: &str) -> Gate {

@@ -38,11 +38,13 @@ pub use real::{Real, ticks};
 pub use tls::choose_tls;
 pub use unsafe_calls::register_transport;
 
-/// Gives back the memory into which this program's file was read to start it. What is needed again is read again;
-/// worth it once, for a process that stays.
+/// Gives back memory that is free, and that into which this program's file was read. What is needed again is read
+/// again; worth it after the start and after a rush, for a process that stays.
 pub fn give_memory_back() {
     #[cfg(target_os = "linux")]
     unsafe_calls::forget_unused_code();
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    unsafe_calls::forget_free_memory();
 }
 pub use watcher::{Noticed, WatchError, Watcher};
 pub use writers::{Writers, writers_in};

@@ -164,7 +164,7 @@ fn a_question_of_a_server_reaches_nobody_but_the_one_who_called() {
         }
         // What came on their other stream is there by now, and must not be a question.
         drop(theirs);
-        their_news.is_silent_about("sampling/createMessage");
+        their_news.says_nothing_of("sampling/createMessage");
     }
 }
 

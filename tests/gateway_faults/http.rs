@@ -23,7 +23,7 @@ pub struct Coming(BufReader<TcpStream>, String);
 impl Coming {
     /// Panics if a message of this method has come so far.
     #[track_caller]
-    pub fn is_silent_about(mut self, method: &str) {
+    pub fn says_nothing_of(mut self, method: &str) {
         let soon = Some(Duration::from_millis(200));
         self.0.get_ref().set_read_timeout(soon).expect("a time");
         while let Ok(Some(message)) = self.next() {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::args::Format;
 use super::super::failure::Failure;
+use super::super::poke::write_calls_down;
 use super::super::session::Session;
 use super::super::table;
 use crate::guard::{self, METHOD, visible};
@@ -101,6 +102,7 @@ impl Total {
 }
 
 pub fn run(session: &mut Session<'_>, args: &Args) -> Result<u8, Failure> {
+    write_calls_down(session);
     let now = session.system.now();
     let since = now.checked_sub(args.period.length()).unwrap_or(std::time::SystemTime::UNIX_EPOCH);
     let wanted = Wanted { since, client: args.client.as_deref(), server: args.server.as_deref() };

@@ -194,12 +194,21 @@ fn routes(gateway: &Gateway) -> Router {
         looking.look();
         async { StatusCode::NO_CONTENT }
     });
+    let writing = gateway.clone();
+    let write = post(move || {
+        let gateway = writing.clone();
+        async move {
+            gateway.write_down().await;
+            StatusCode::NO_CONTENT
+        }
+    });
     let routes = Router::new()
         .route("/mcp", answer.clone())
         .route("/mcp/{server}", answer)
         .route("/v1/approvals/changed", look.clone())
         .route("/v1/tokens/changed", look.clone())
-        .route("/v1/lock/changed", look);
+        .route("/v1/lock/changed", look)
+        .route("/v1/usage/write", write);
     match gateway.supervisor() {
         Some(supervisor) => routes.merge(daemon::servers(supervisor)),
         None => routes,
