@@ -1,6 +1,6 @@
 // Runs the conformance suites and says how they went; `run` starts it.
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -109,7 +109,8 @@ function report(rows) {
     }
   }
   for (const [reason, which] of known) console.log(`\nknown to fail, ${which.length} in all: ${reason}\n  ${[...new Set(which)].join(' ')}`);
-  console.log(`\nwhat was said is in ${out}`);
+  if (failed || process.env.KEEP) console.log(`\nwhat was said is in ${out}`);
+  else rmSync(out, { recursive: true });
   return failed ? 1 : 0;
 }
 
