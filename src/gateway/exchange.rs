@@ -304,6 +304,9 @@ async fn greeting(house: &Arc<House>, visit: &Visit) -> Result<Greeting, String>
     let view = house.view(&visit.caller, &visit.endpoint);
     if let Endpoint::One(server) = &visit.endpoint {
         if house.stock(server).is_none()
+        if !view.servers.contains(server) {
+            return Err(format!("`{server}` is not here"));
+        }
             && let Some(server) = house.supervisor().and_then(|supervisor| supervisor.server(server))
         {
             let peer = server.ready().await.map_err(|error| error.to_string())?;
@@ -453,6 +456,8 @@ fn told(house: &Arc<House>, visit: &Visit, session: &Arc<Session>, method: &str,
             }
         }
     }
+        // A request without an id is no way around what requests are held to.
+        _ if !method.starts_with("notifications/") => {}
 }
 
 /// A client's standing stream.
