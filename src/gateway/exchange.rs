@@ -543,8 +543,9 @@ async fn listen(house: &Arc<House>, visit: &Visit, id: &str, envelope: &Envelope
         // One that cannot be listened to says nothing, as one that never changes.
         let _ = super::news::subscribe(house, &view, uri, true).await;
     }
-    let source = Listening { house: Arc::clone(house), listener, ear };
     streamed(Page::stream(vec![Message { text: opened, id: None }], Box::new(source)))
+    // Takes the listener out again, also when the caller goes while servers are still being told.
+    let source = Listening { house: Arc::clone(house), listener, ear };
 }
 
 struct Listening {
