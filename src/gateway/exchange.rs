@@ -10,6 +10,7 @@ use hyper::{Response, StatusCode};
 
 use super::caller::Caller;
 use super::forward;
+use super::guards::Refusal;
 use super::house::{House, Listener, lock};
 use super::page::{Message, Page, Source};
 use super::session::Session;
@@ -303,6 +304,9 @@ struct Greeting {
 async fn greeting(house: &Arc<House>, visit: &Visit) -> Result<Greeting, String> {
     let view = house.view(&visit.caller, &visit.endpoint);
     if let Endpoint::One(server) = &visit.endpoint {
+        if !view.servers.contains(server) {
+            return Err(format!("`{server}` is not here"));
+        }
         if house.stock(server).is_none()
             && let Some(server) = house.supervisor().and_then(|supervisor| supervisor.server(server))
         {
@@ -362,12 +366,18 @@ async fn of_2025(
             let Some(uri) = uri else {
                 return json_of(StatusCode::OK, error_for(id, INVALID_PARAMS, "Invalid params: no uri"));
             };
+            if !visit.caller.scopes.allow(method) {
+                return Refusal::Scope(method.clone()).response(id);
+            }
             let wants = method == "resources/subscribe";
             session.subscribe(&uri, wants);
             let view = house.view(&visit.caller, &visit.endpoint);
             match super::news::subscribe(house, &view, &uri, wants).await {
                 Ok(()) => done("{}"),
-                Err(why) => json_of(StatusCode::OK, error_for(id, INTERNAL, &why)),
+                Err(refusal) => {
+                    session.subscribe(&uri, false);
+                    refusal.response(id)
+                }
             }
         }
         method => match List::of(method) {
@@ -446,6 +456,8 @@ fn told(house: &Arc<House>, visit: &Visit, session: &Arc<Session>, method: &str,
             super::news::pass_down(house, &view, &envelope.text);
         }
         "notifications/initialized" | "notifications/progress" => {}
+        // A request without an id is no way around what requests are held to.
+        _ if !method.starts_with("notifications/") => {}
         _ => {
             if let Endpoint::One(_) = &visit.endpoint {
                 let view = house.view(&visit.caller, &visit.endpoint);
@@ -512,8 +524,8 @@ async fn listen(house: &Arc<House>, visit: &Visit, id: &str, envelope: &Envelope
     let wants = |name: &str| wanted.as_ref().and_then(|wanted| wanted.get(name)) == Some("true");
     let agreed: Vec<(&str, &'static str)> = CHANGES.into_iter().filter(|(name, _)| wants(name)).collect();
     let uris = wanted.as_ref().and_then(|wanted| wanted.get("resourceSubscriptions"));
-    let uris: Vec<String> =
-        uris.and_then(json::elements).unwrap_or_default().into_iter().filter_map(json::text).collect();
+    let uris = uris.filter(|_| visit.caller.may(Scope::ResourcesRead)).and_then(json::elements);
+    let uris: Vec<String> = uris.unwrap_or_default().into_iter().filter_map(json::text).collect();
     let mut filter: Vec<(&str, String)> = agreed.iter().map(|(name, _)| (*name, "true".to_owned())).collect();
     if !uris.is_empty() {
         let quoted: Vec<String> = uris.iter().map(|uri| json::quote(uri)).collect();
@@ -533,12 +545,13 @@ async fn listen(house: &Arc<House>, visit: &Visit, id: &str, envelope: &Envelope
         mouth,
     });
     lock(&house.listeners).push(Arc::clone(&listener));
+    // Takes the listener out again, also when the caller goes while servers are still being told.
+    let source = Listening { house: Arc::clone(house), listener, ear };
     let view: Arc<View> = house.view(&visit.caller, &visit.endpoint);
     for uri in &uris {
         // One that cannot be listened to says nothing, as one that never changes.
         let _ = super::news::subscribe(house, &view, uri, true).await;
     }
-    let source = Listening { house: Arc::clone(house), listener, ear };
     streamed(Page::stream(vec![Message { text: opened, id: None }], Box::new(source)))
 }
 

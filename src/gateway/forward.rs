@@ -97,6 +97,7 @@ pub async fn request(
     };
     let seat = session.map(|session| (Arc::clone(session), id.to_owned()));
     let patience = house.patience(&target.server);
+    house.warm.begins();
     let under_way = UnderWay {
         house: Arc::clone(house),
         caller: Arc::clone(&visit.caller.name),
@@ -410,6 +411,7 @@ impl Source for UnderWay {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
+        self.house.warm.ends();
         if let Some((session, id)) = self.seat.take() {
             session.ends(&id);
         }

@@ -218,6 +218,11 @@ impl Guards {
         self.calls.swap(0, Ordering::Relaxed) > RUSH
     }
 
+    /// Whether a caller's token is still good, with the same rights.
+    pub fn knows(&self, caller: &Caller) -> bool {
+        caller.source.as_ref().is_none_or(|principal| self.tokens.is_good(principal, self.system.now()))
+    }
+
     /// Everything is written.
     pub fn finish(&self) {
         self.ledger.flush();

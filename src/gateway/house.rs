@@ -49,6 +49,7 @@ pub struct House {
     numbers: AtomicU64,
     /// Who named its roots last, of the sessions.
     pub(super) rooted: AtomicU64,
+    pub(super) warm: Arc<super::warm::Warm>,
     /// Tasks that servers have begun: whose they are, and where they run.
     tasks: Mutex<HashMap<String, (Arc<str>, String)>>,
     /// Tools of servers that are seen first, to be taken into the lock.
@@ -107,6 +108,7 @@ impl House {
             // Callers have even numbers when they are of 2026, so that sessions can be told apart.
             numbers: AtomicU64::new(1),
             rooted: AtomicU64::new(0),
+            warm: super::warm::Warm::start(),
             tasks: Mutex::default(),
             firsts: Mutex::default(),
             other_wishes: tokio::sync::Notify::new(),
@@ -225,7 +227,8 @@ impl House {
     /// The session with this id, if it is this caller's at this address.
     pub fn session(&self, id: &str, caller: &Caller, endpoint: &Endpoint) -> Option<Arc<Session>> {
         let session = lock(&self.sessions).by_id.get(id).cloned()?;
-        let is_theirs = session.caller.name == caller.name && session.endpoint == *endpoint;
+        // By number, not by name: with other rights it is another caller.
+        let is_theirs = session.caller.number == caller.number && session.endpoint == *endpoint;
         is_theirs.then_some(session)
     }
 
@@ -254,14 +257,21 @@ impl House {
         }
     }
 
-    /// Forgets sessions that were not heard of for long, and those whose caller is not known any more.
+    /// Forgets sessions that were not heard of for long, and everything of callers whose token is not good any more.
     pub fn sweep(&self) {
         let old: Vec<String> = {
             let sessions = lock(&self.sessions);
-            let old = sessions.by_id.iter().filter(|(_, session)| session.idle() > FORGOTTEN);
+            let old = sessions
+                .by_id
+                .iter()
+                .filter(|(_, session)| session.idle() > FORGOTTEN || !self.guards.knows(&session.caller));
             old.map(|(id, _)| id.clone()).collect()
         };
         old.iter().for_each(|id| self.close(id));
+        for listener in lock(&self.listeners).iter().filter(|listener| !self.guards.knows(&listener.caller)) {
+            listener.mouth.clone().end();
+        }
+        lock(&self.callers).retain(|_, caller| self.guards.knows(caller));
     }
 
     /// Keeps a request until its caller comes back; the state it will bring.

@@ -35,6 +35,7 @@ mod stock;
 mod translate;
 mod upkeep;
 mod view;
+mod warm;
 
 use std::io;
 use std::net::SocketAddr;
@@ -164,6 +165,7 @@ impl Gateway {
     /// Another process has answered a question, made a token, or accepted a tool.
     pub fn look(&self) {
         self.house.guards.look();
+        self.house.sweep();
         let seen = news::views(&self.house);
         pins::reload(&self.house);
         seen.tell(&self.house);

@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::guards::Refusal;
 use super::house::{House, Listener, lock};
 use super::session::{Asked, Session};
 use super::stock::List;
-use super::view::View;
+use super::view::{Gate, View, Way};
 use crate::bridge::eras::SUBSCRIPTION;
 use crate::bridge::json::{self, Members};
 use crate::bridge::message::{self, INTERNAL};
@@ -140,7 +141,10 @@ fn one_of<'m>(house: &House, mouths: &'m [Mouth]) -> Option<&'m Mouth> {
 
 fn updated(house: &Arc<House>, server: &str, envelope: &Envelope) {
     let Some(uri) = envelope.members().and_then(|params| params.text("uri")) else { return };
-    let sees = |view: &View| view.servers.iter().any(|name| name == server);
+    let sees = |view: &View| {
+        let is_denied = matches!(view.unlisted(server, &uri).gate, Gate::Denied(_));
+        !is_denied && view.servers.iter().any(|name| name == server)
+    };
     for session in house.sessions() {
         if session.hears_of(&uri) && sees(&house.view(&session.caller, &session.endpoint)) {
             session.say(envelope.text.clone());
@@ -272,37 +276,34 @@ pub fn pass_down(house: &Arc<House>, view: &View, text: &str) {
 /// A caller wants to hear of a resource, or no longer.
 ///
 /// # Errors
-/// Why the server does not tell of it, in a sentence.
-pub async fn subscribe(house: &Arc<House>, view: &View, uri: &str, wants: bool) -> Result<(), String> {
-    let servers = match view.resource(uri) {
-        Some(way) => vec![way.server.to_string()],
-        None => view.with_resources.clone(),
+/// Why the server does not tell of it.
+pub async fn subscribe(house: &Arc<House>, view: &View, uri: &str, wants: bool) -> Result<(), Refusal> {
+    let Some(Way { server, gate, .. }) = view.watched(uri) else {
+        return Err(Refusal::Broken("no server has resources".to_owned()));
     };
-    let Some(server) = servers.first() else { return Err("no server has resources".to_owned()) };
-    let is_first = wanted(house, server).iter().any(|known| known == uri);
-    let Some(peer) = peer_of(house, server).filter(|peer| peer.speaks(Era::Legacy)) else {
+    if let Gate::Denied(policy) = gate {
+        return Err(Refusal::Denied(policy));
+    }
+    let Some(peer) = peer_of(house, &server).filter(|peer| peer.speaks(Era::Legacy)) else {
         house.other_wishes.notify_waiters();
         // A server of 2026 is listened to by another task; one that is down is told when it comes.
         return Ok(());
     };
-    if !wants && is_first {
+    if !wants && wanted(house, &server).iter().any(|known| known == uri) {
         // Others still want it.
         return Ok(());
     }
     let method = if wants { "resources/subscribe" } else { "resources/unsubscribe" };
     let params = json::object([("uri", json::quote(uri))]);
-    peer.request_older(method, &params, PATIENCE).await.map(drop)
+    peer.request_older(method, &params, PATIENCE).await.map(drop).map_err(Refusal::Broken)
 }
 
 /// The resources of a server that somebody wants to hear of.
 pub fn wanted(house: &Arc<House>, server: &str) -> Vec<String> {
     let mut uris = BTreeSet::new();
     let mut add = |view: &View, uri: &String| {
-        let is_its = match view.resource(uri) {
-            Some(way) => &*way.server == server,
-            None => view.with_resources.first().is_some_and(|first| first == server),
-        };
-        if is_its {
+        if view.watched(uri).is_some_and(|way| &*way.server == server && !matches!(way.gate, Gate::Denied(_)))
+        {
             uris.insert(uri.clone());
         }
     };

@@ -164,7 +164,10 @@ impl Session {
     pub fn close(&self) {
         let (flights, asked) = {
             let mut state = self.lock();
-            state.mouth = None;
+            // Whoever has the stream hears that it ends.
+            if let Some(mouth) = state.mouth.take() {
+                mouth.end();
+            }
             state.ear = None;
             (std::mem::take(&mut state.flights), std::mem::take(&mut state.asked))
         };

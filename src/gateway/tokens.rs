@@ -117,6 +117,15 @@ impl Tokens {
         Ok(entry.principal.clone())
     }
 
+    /// Whether there is a token for which somebody is who they were when they came.
+    pub fn is_good(&self, principal: &Principal, now: SystemTime) -> bool {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = table.values().flatten();
+        entries.any(|entry| {
+            *entry.principal == *principal && !entry.is_revoked && entry.expires.is_none_or(|end| end > now)
+        })
+    }
+
     /// Reads all tokens anew.
     ///
     /// # Errors

@@ -141,6 +141,12 @@ impl View {
         Way { server: server.into(), bare: uri.into(), name: json::quote(uri), gate, mirrors: None }
     }
 
+    /// The way to a resource whose changes somebody wants to hear of; where nothing names it, to the first server that
+    /// has resources.
+    pub fn watched(&self, uri: &str) -> Option<Way> {
+        self.resource(uri).or_else(|| Some(self.unlisted(self.with_resources.first()?, uri)))
+    }
+
     /// The way to a resource that is listed, or fits a template: both the template and the resource must be allowed.
     pub fn resource(&self, uri: &str) -> Option<Way> {
         if let Some(way) = self.uris.get(uri) {

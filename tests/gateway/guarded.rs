@@ -125,3 +125,12 @@ fn a_policy_about_a_resource_holds_for_what_only_a_template_names() {
     let answer = read("mem:///secret/key");
     assert_eq!(answer.refusal(), "POLICY_DENIED", "{answer:?}");
 }
+
+#[test]
+fn a_token_is_never_taken_for_the_user_of_this_machine() {
+    let up = Up::start(&[("a", &tools()), ("b", &tools())], "");
+    let token = up.token(&["user", "--server", "b"]);
+    up.until_tools(&token, &["b__echo", "b__delete_all"]);
+    let called = up.home.run(&["call", "a__echo", "--arg", "message=x"]);
+    assert!(called.exits(0).out.contains('x'));
+}

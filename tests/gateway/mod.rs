@@ -3,6 +3,7 @@
 mod entrance;
 mod guarded;
 mod servers;
+mod sessions;
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

@@ -1,7 +1,8 @@
 #!/bin/sh
 # A server of 2025 with the tools that stand in the file $1, one definition to a line. `echo` says what it was given,
 # `slow` answers when the file $1.go is there, `die` ends it, `pid` says which process it is. With a tool `library` it
-# has resources as well, and tasks: `begin` begins one, and `touch` tells of what changed. What it hears is in $1.heard.
+# has resources as well, and tasks: `begin` begins one, and `touch` tells of what changed; to what is about
+# `mem:///hang` it says nothing. What it hears is in $1.heard.
 caps='"tools":{"listChanged":true}'
 if grep -q '"library"' "$1"; then caps=$caps',"resources":{"subscribe":true},"logging":{}'; fi
 while IFS= read -r line; do
@@ -11,6 +12,7 @@ while IFS= read -r line; do
   tell() { printf '{"jsonrpc":"2.0","method":"notifications/%s","params":{%s}}\n' "$1" "$2"; }
   text() { say '"result":{"content":[{"type":"text","text":"'"$1"'"}]}'; }
   case $line in
+    *mem:///hang*) ;;
     *'"initialize"'*)
       say '"result":{"protocolVersion":"2025-11-25","capabilities":{'"$caps"'},"serverInfo":{"name":"sh","version":"1"},"instructions":"Use it well."}' ;;
     *'"ping"'*) say '"result":{}' ;;
