@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Response, StatusCode};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
@@ -30,6 +30,8 @@ const GRACE: Duration = Duration::from_secs(2);
 const FAREWELL: Duration = Duration::from_secs(1);
 /// How long a stream may stay open after the answer it was for.
 const LINGER: Duration = Duration::from_secs(1);
+/// How long the server's own stream may take before requests go on without it.
+const OPENING: Duration = Duration::from_millis(500);
 /// How long to wait before connecting again, unless the server says.
 const RETRY: Duration = Duration::from_secs(1);
 /// The longest wait before connecting again.
@@ -165,10 +167,17 @@ impl Loop {
                     http.tell(&opened).await;
                 });
                 if self.stream.is_none() {
-                    let mut turn = self.turns.after();
+                    // What a server asks in answer to the first request may come on its own stream.
+                    let mut turn = self.turns.hold();
                     let task = tokio::spawn(async move {
                         turn.come().await;
-                        stream.listen().await;
+                        let (tell, opened) = oneshot::channel();
+                        tokio::spawn(async move {
+                            // Whatever came of it, others go on.
+                            let _ = timeout(OPENING, opened).await;
+                            drop(turn);
+                        });
+                        stream.listen(tell).await;
                     });
                     self.stream = Some(task.abort_handle());
                 }
@@ -537,13 +546,17 @@ impl Http {
     }
 
     /// The stream of the server's own messages, for as long as there is one.
-    async fn listen(&self) {
+    async fn listen(&self, opened: oneshot::Sender<()>) {
+        let mut opened = Some(opened);
         let mut renewed = self.renewed.subscribe();
         let mut resume = Resume::default();
         loop {
             let session = lock(&self.session).clone();
             renewed.mark_unchanged();
-            match self.server.listen(resume.headers(&session)).await {
+            let reply = self.server.listen(resume.headers(&session)).await;
+            // Nobody waits for it any more after the first time.
+            let _ = opened.take().map(|opened| opened.send(()));
+            match reply {
                 Ok(Reply::Accepted(response)) if is_stream(&response) => {
                     // A stream that ends at once, again and again, is asked for less and less often.
                     resume.tries += 1;

@@ -96,9 +96,6 @@ try {
   }
   const { tools } = await ask('tools/list');
   const wanted = context.toolCalls ?? tools.map((tool) => ({ name: tool.name, arguments: arguments_(tool) }));
-  // Servers of the older era may ask on the stream that is opened beside the calls. A question that comes before it is open
-  // is lost on their side; a client with a person before it is never that fast.
-  if (!isModern) await new Promise((done) => setTimeout(done, 500));
   for (const call of wanted) await ask('tools/call', call).catch((error) => console.error(`${call.name}: ${error.message}`));
   if (scenario === 'json-schema-2020-12-preservation') {
     await ask('tools/call', { name: tools[1].name, arguments: { schema: tools[0].inputSchema } });
