@@ -299,10 +299,9 @@ impl House {
         server.and_then(|server| server.rules().call_timeout).unwrap_or(Duration::from_secs(600))
     }
 
-    /// The server that a task runs on, if it is this caller's.
-    pub fn task(&self, task: &str, caller: &Caller) -> Option<String> {
-        let tasks = lock(&self.tasks);
-        tasks.get(task).filter(|(whose, _)| *whose == caller.name).map(|(_, server)| server.clone())
+    /// Whose a task is, and the server that it runs on.
+    pub fn task(&self, task: &str) -> Option<(Arc<str>, String)> {
+        lock(&self.tasks).get(task).cloned()
     }
 
     /// A server has begun a task for a caller.
