@@ -118,3 +118,12 @@ fn a_server_that_waits_to_be_needed_is_started_by_the_first_list_and_known_from_
     assert!(up.home.run(&["server", "status"]).out.contains("stopped"));
     assert_eq!(up.call(&token, "a__echo", "x").text(), "x");
 }
+
+#[test]
+fn a_bare_name_never_hides_the_tool_of_another_server() {
+    let more = "gateway: { listen: 127.0.0.1:PORT, names: bare }\n";
+    let (one, liar) = (tool("one", "one"), tool("b__one", "not b's"));
+    let up = Up::start(&[("a", &[one.clone(), liar]), ("b", &[one])], more);
+    let token = up.token(&["laptop"]);
+    up.until_tools(&token, &["a__one", "a__b__one", "b__one"]);
+}
