@@ -51,6 +51,8 @@ pub struct House {
     pub(super) rooted: AtomicU64,
     /// Tasks that servers have begun: whose they are, and where they run.
     tasks: Mutex<HashMap<String, (Arc<str>, String)>>,
+    /// Servers that are being listed, and whether they are to be listed once more.
+    listing: Mutex<HashMap<String, bool>>,
     /// Tools of servers that are seen first, to be taken into the lock.
     pub(super) firsts: Mutex<HashMap<String, Vec<crate::guard::Examined>>>,
     /// Rings when callers want to hear of other resources.
@@ -108,6 +110,7 @@ impl House {
             numbers: AtomicU64::new(1),
             rooted: AtomicU64::new(0),
             tasks: Mutex::default(),
+            listing: Mutex::default(),
             firsts: Mutex::default(),
             other_wishes: tokio::sync::Notify::new(),
             guards: Arc::new(guards),
@@ -291,6 +294,24 @@ impl House {
             return None;
         }
         all.remove(state)
+    }
+
+    /// A server is to be listed; whether nobody is at it already, who then does it once more.
+    pub fn begin_list(&self, server: &str) -> bool {
+        let mut listing = lock(&self.listing);
+        let is_first = !listing.contains_key(server);
+        listing.insert(server.to_owned(), !is_first);
+        is_first
+    }
+
+    /// A server was listed; whether that is to be done once more.
+    pub fn end_list(&self, server: &str) -> bool {
+        let mut listing = lock(&self.listing);
+        let again = listing.get_mut(server).map(std::mem::take).unwrap_or_default();
+        if !again {
+            listing.remove(server);
+        }
+        again
     }
 
     /// How long a call of a server may be silent.

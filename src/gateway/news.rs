@@ -358,6 +358,7 @@ pub async fn resubscribe(house: &Arc<House>, server: &str, peer: &Arc<Peer>) {
     }
 }
 
-fn peer_of(house: &House, server: &str) -> Option<Arc<Peer>> {
+/// The server, if it can be spoken to now.
+pub fn peer_of(house: &House, server: &str) -> Option<Arc<Peer>> {
     house.supervisor()?.server(server)?.peer()
 }
