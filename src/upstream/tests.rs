@@ -164,7 +164,7 @@ fn what_is_no_message_is_a_fault_and_its_request_fails() {
         server.say("starting up...").await;
         server.say(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"broken}}}}"#)).await;
         assert!(answer_of(&mut ear).await.contains(r#""id":"mine""#));
-        assert_eq!(heard.lock().expect("whole").len(), 2);
+        assert_eq!(heard.lock().expect("whole").len(), 3);
     });
 }
 
@@ -191,6 +191,7 @@ proptest::proptest! {
             for pick in order.iter().take(requests.len()) {
                 let request = requests.swap_remove(pick % requests.len());
                 let secret = Members::of(&request).and_then(|all| all.object("params")?.text("secret"));
+        server.say("[info] it starts").await;
                 server.answer(&request, &format!(r#"{{"for":"{}"}}"#, secret.expect("a secret"))).await;
             }
             for (secret, id, mut ear) in ears {
