@@ -358,7 +358,8 @@ async fn of_2025(
                 return json_of(StatusCode::OK, error_for(id, INVALID_PARAMS, "Invalid params: no level"));
             };
             session.set_level(&level);
-            super::news::set_level(house, &level);
+            let view = house.view(&visit.caller, &visit.endpoint);
+            super::news::set_level(house, &view.servers, &level);
             done("{}")
         }
         "resources/subscribe" | "resources/unsubscribe" => {

@@ -109,6 +109,7 @@ pub async fn request(
         id: id.to_owned(),
         patience,
         silence: None,
+        lists_tasks: method == "tasks/list",
     };
     reply(under_way, is_modern).await
 }
@@ -176,11 +177,16 @@ fn target(
                 .ok_or((-32002, format!("Resource not found: {uri}")))
         }
         _ => {
-            let server = match (&visit.endpoint, method.strip_prefix("tasks/")) {
-                (Endpoint::One(server), _) if view.servers.contains(server) => Some(server.clone()),
-                (Endpoint::All, Some(_)) => text("taskId").and_then(|task| house.task(&task, &visit.caller)),
-                _ => None,
+            let task = method.strip_prefix("tasks/").and_then(|_| house.task(&text("taskId")?));
+            let server = match (&visit.endpoint, task) {
+                // Servers see one client, so they cannot tell whose a task is.
+                (_, Some((whose, _))) if whose != visit.caller.name => None,
+                // One that began before we did is known to its server alone.
+                (Endpoint::One(server), _) => Some(server.clone()),
+                (Endpoint::All, Some((_, server))) => Some(server),
+                (Endpoint::All, None) => None,
             };
+            let server = server.filter(|server| view.servers.contains(server));
             let server = server.ok_or((METHOD_NOT_FOUND, "Method not found".to_owned()))?;
             Ok(Target { server: server.into(), what: "".into(), edits: Vec::new(), gate: Gate::Open })
         }
@@ -289,7 +295,7 @@ fn start(
                 };
             }
             if let Some(level) = &modern.level {
-                super::news::set_level(house, level);
+                super::news::set_level(house, std::slice::from_ref(&target.server), level);
             }
             Ok((translate::down(house, Arc::clone(peer), edited(), modern.capabilities), None))
         }
@@ -328,6 +334,8 @@ struct UnderWay {
     /// How long it may be silent.
     patience: Duration,
     silence: Option<Pin<Box<Sleep>>>,
+    /// Whether the answer tells of tasks, those of other callers among them.
+    lists_tasks: bool,
 }
 
 /// The answer as it is when nothing comes before it; else a stream that ends with it.
@@ -369,10 +377,24 @@ impl UnderWay {
         if let Some(meter) = self.meter.take() {
             meter.answered(&answer);
         }
+        if self.lists_tasks {
+            return self.own_tasks(&answer).unwrap_or(answer.text);
+        }
         if let Some(task) = task_in(&answer) {
             self.house.keep_task(&task, &self.caller, &self.server);
         }
         answer.text
+    }
+
+    /// A list of tasks without those that are not known to be the caller's.
+    fn own_tasks(&self, answer: &Answer) -> Option<String> {
+        let list = Members::of(&answer.text[answer.result.clone()?])?.get("tasks")?;
+        let is_own = |task: &&str| {
+            let id = Members::of(task).and_then(|task| task.text("taskId"));
+            id.and_then(|id| self.house.task(&id)).is_some_and(|(whose, _)| whose == self.caller)
+        };
+        let own: Vec<&str> = json::elements(list)?.into_iter().filter(is_own).collect();
+        Some(json::splice(&answer.text, list, &format!("[{}]", own.join(","))))
     }
 }
 

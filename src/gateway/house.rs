@@ -52,6 +52,8 @@ pub struct House {
     pub(super) warm: Arc<super::warm::Warm>,
     /// Tasks that servers have begun: whose they are, and where they run.
     tasks: Mutex<HashMap<String, (Arc<str>, String)>>,
+    /// Servers that are being listed, and whether they are to be listed once more.
+    listing: Mutex<HashMap<String, bool>>,
     /// Tools of servers that are seen first, to be taken into the lock.
     pub(super) firsts: Mutex<HashMap<String, Vec<crate::guard::Examined>>>,
     /// Rings when callers want to hear of other resources.
@@ -110,6 +112,7 @@ impl House {
             rooted: AtomicU64::new(0),
             warm: super::warm::Warm::start(),
             tasks: Mutex::default(),
+            listing: Mutex::default(),
             firsts: Mutex::default(),
             other_wishes: tokio::sync::Notify::new(),
             guards: Arc::new(guards),
@@ -295,16 +298,33 @@ impl House {
         all.remove(state)
     }
 
+    /// A server is to be listed; whether nobody is at it already, who then does it once more.
+    pub fn begin_list(&self, server: &str) -> bool {
+        let mut listing = lock(&self.listing);
+        let is_first = !listing.contains_key(server);
+        listing.insert(server.to_owned(), !is_first);
+        is_first
+    }
+
+    /// A server was listed; whether that is to be done once more.
+    pub fn end_list(&self, server: &str) -> bool {
+        let mut listing = lock(&self.listing);
+        let again = listing.get_mut(server).map(std::mem::take).unwrap_or_default();
+        if !again {
+            listing.remove(server);
+        }
+        again
+    }
+
     /// How long a call of a server may be silent.
     pub fn patience(&self, server: &str) -> Duration {
         let server = self.supervisor().and_then(|supervisor| supervisor.server(server));
         server.and_then(|server| server.rules().call_timeout).unwrap_or(Duration::from_secs(600))
     }
 
-    /// The server that a task runs on, if it is this caller's.
-    pub fn task(&self, task: &str, caller: &Caller) -> Option<String> {
-        let tasks = lock(&self.tasks);
-        tasks.get(task).filter(|(whose, _)| *whose == caller.name).map(|(_, server)| server.clone())
+    /// Whose a task is, and the server that it runs on.
+    pub fn task(&self, task: &str) -> Option<(Arc<str>, String)> {
+        lock(&self.tasks).get(task).cloned()
     }
 
     /// A server has begun a task for a caller.

@@ -86,6 +86,7 @@ pub fn notified(house: &Arc<House>, server: &str, envelope: &Envelope, mouths: &
     match method {
         "notifications/resources/updated" => updated(house, server, envelope),
         "notifications/cancelled" => withdrawn(house, server, envelope),
+        "notifications/tasks/status" => of_task(house, server, envelope, mouths),
         "notifications/message" => {
             let level = envelope.members().and_then(|params| params.text("level")).unwrap_or_default();
             match one_of(house, mouths) {
@@ -155,6 +156,23 @@ fn updated(house: &Arc<House>, server: &str, envelope: &Envelope) {
         if listener.resources.contains(&uri) && sees(&house.view(&listener.caller, &listener.endpoint)) {
             let params = envelope.params.as_ref().map_or("{}", |params| envelope.part(params));
             listener.mouth.note(for_listener(&listener, "notifications/resources/updated", params));
+        }
+    }
+}
+
+/// A server tells how a task stands: for the one who began it.
+fn of_task(house: &Arc<House>, server: &str, envelope: &Envelope, mouths: &[Mouth]) {
+    let task = envelope.members().and_then(|params| house.task(&params.text("taskId")?));
+    let Some((whose, _)) = task.filter(|(_, runs_on)| runs_on == server) else {
+        // Before the answer that names it, or of nobody who is here.
+        if let Some(mouth) = one_of(house, mouths) {
+            mouth.note(envelope.text.clone());
+        }
+        return;
+    };
+    for session in house.sessions().iter().filter(|session| session.caller.name == whose) {
+        if house.view(&session.caller, &session.endpoint).servers.iter().any(|name| name == server) {
+            session.say(envelope.text.clone());
         }
     }
 }
@@ -244,15 +262,16 @@ fn put(session: &Arc<Session>, peer: &Arc<Peer>, envelope: &Envelope, say: impl 
     }
 }
 
-/// A caller wants to be told from this level on (JSON): servers of 2025 that can, are told the least one.
-pub fn set_level(house: &Arc<House>, level: &str) {
+/// A caller wants to be told from this level on (JSON) by these servers: those of 2025 that can, are told the least
+/// one that anybody wants.
+pub fn set_level(house: &Arc<House>, servers: &[String], level: &str) {
     let levels = house.sessions().into_iter().filter_map(|session| session.level());
     let least = levels
         .chain([level.to_owned()])
         .min_by_key(|level| json::text(level).map_or(1, |level| rank(&level)));
     let level = least.unwrap_or_else(|| level.to_owned());
-    for (server, stock) in house.stocks().iter() {
-        if stock.can("logging")
+    for server in servers {
+        if house.stock(server).is_some_and(|stock| stock.can("logging"))
             && let Some(peer) = peer_of(house, server).filter(|peer| peer.speaks(Era::Legacy))
         {
             let params = json::object([("level", level.as_str())]);
@@ -340,6 +359,7 @@ pub async fn resubscribe(house: &Arc<House>, server: &str, peer: &Arc<Peer>) {
     }
 }
 
-fn peer_of(house: &House, server: &str) -> Option<Arc<Peer>> {
+/// The server, if it can be spoken to now.
+pub fn peer_of(house: &House, server: &str) -> Option<Arc<Peer>> {
     house.supervisor()?.server(server)?.peer()
 }

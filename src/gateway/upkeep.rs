@@ -64,8 +64,25 @@ pub fn came(house: &Arc<House>, name: &str, peer: Arc<Peer>) {
     });
 }
 
-/// Lists what a server offers, and tells callers when that is not what it was.
+/// Lists what a server offers, again if that was wanted meanwhile: one at a time, so that no older list comes after
+/// a newer one, and however often a server says that something has changed.
 pub async fn relist(house: &Arc<House>, name: &str, peer: &Arc<Peer>) {
+    if !house.begin_list(name) {
+        return;
+    }
+    let mut peer = Arc::clone(peer);
+    loop {
+        list(house, name, &peer).await;
+        if !house.end_list(name) {
+            return;
+        }
+        // It may have been started anew.
+        peer = news::peer_of(house, name).unwrap_or(peer);
+    }
+}
+
+/// Lists what a server offers, and tells callers when that is not what it was.
+async fn list(house: &Arc<House>, name: &str, peer: &Arc<Peer>) {
     match Stock::take(peer).await {
         Ok(stock) => {
             let seen = news::views(house);
@@ -91,8 +108,7 @@ pub fn heard(house: &Arc<House>, name: &str, heard: Heard) {
         Heard::Notification(envelope, mouths) => {
             let is_list = envelope.method().is_some_and(|method| method.ends_with("/list_changed"));
             if is_list {
-                let server = house.supervisor().and_then(|supervisor| supervisor.server(name));
-                let Some(peer) = server.and_then(|server| server.peer()) else { return };
+                let Some(peer) = news::peer_of(house, name) else { return };
                 let (house, name) = (Arc::clone(house), name.to_owned());
                 tokio::spawn(async move { relist(&house, &name, &peer).await });
                 return;

@@ -186,7 +186,8 @@ fn reachable<'s>(
     })
 }
 
-/// How many servers of the manifest have a tool or prompt with a name.
+/// How many tools or prompts of the manifest's servers would have a name: their own, or the one with the server in
+/// front, so that none can pass itself off as another server's.
 fn counts(sources: &Sources<'_>) -> HashMap<(List, String), usize> {
     let mut counts = HashMap::new();
     if sources.setup.names == GatewayNames::Bare {
@@ -194,6 +195,7 @@ fn counts(sources: &Sources<'_>) -> HashMap<(List, String), usize> {
             for list in [List::Tools, List::Prompts] {
                 for definition in sources.stocks.get(server).iter().flat_map(|stock| stock.list(list)) {
                     if let Some(name) = Members::of(definition).and_then(|members| members.text("name")) {
+                        *counts.entry((list, names::exposed(server, &name))).or_insert(0) += 1;
                         *counts.entry((list, name)).or_insert(0) += 1;
                     }
                 }

@@ -366,8 +366,9 @@ fn said(peer: &Peer, line: Vec<u8>) {
     let line = json::one_line(&text);
     if line.starts_with('[') {
         // A batch, as it was in 2025-03-26.
-        for element in json::elements(&line).unwrap_or_default() {
-            one(peer, element.to_owned());
+        match json::elements(&line) {
+            Some(elements) => elements.into_iter().for_each(|element| one(peer, element.to_owned())),
+            None => unreadable(peer, &glance(line.as_bytes()), "sent something that is not JSON-RPC"),
         }
         return;
     }

@@ -132,7 +132,10 @@ impl Peer {
         let number = {
             let mut table = self.lock();
             table.last += 1;
-            table.used = ticks();
+            // What we ask by ourselves is no use of it.
+            if question.caller != 0 {
+                table.used = ticks();
+            }
             let id = text[question.id.clone()].to_owned();
             let token = question.token.clone().map(|token| text[token].to_owned());
             let number = table.last;
@@ -238,6 +241,7 @@ impl Peer {
     async fn question_with(&self, text: &str, patience: Duration) -> Result<Answer, Unanswered> {
         let question = Question { text, id: own_id(text), token: None, edits: Vec::new(), caller: 0 };
         let (number, mut ear) = self.ask(question).map_err(|Gone(why)| Unanswered::Gone(why))?;
+        let _until_answered = TakenBack { peer: self, number };
         let answer = async {
             loop {
                 match ear.next().await {
@@ -249,10 +253,7 @@ impl Peer {
         };
         match tokio::time::timeout(patience, answer).await {
             Ok(Some(answer)) => Ok(answer),
-            Ok(None) | Err(_) => {
-                self.cancel(number, "no answer in time");
-                Err(Unanswered::Silent)
-            }
+            Ok(None) | Err(_) => Err(Unanswered::Silent),
         }
     }
 
@@ -271,11 +272,7 @@ impl Peer {
     pub async fn ping(&self, patience: Duration) -> Result<Duration, Silent> {
         let method = if self.era() == Era::Modern { "server/discover" } else { "ping" };
         let began = ticks();
-        let used = self.lock().used;
-        let answer = self.question(method, None, patience).await;
-        // Looking at it is no use of it.
-        self.lock().used = used;
-        match answer {
+        match self.question(method, None, patience).await {
             // A refusal comes from a server that is there.
             Ok(answer) if answer.is_real => Ok(ticks().saturating_sub(began)),
             _ => Err(Silent),
@@ -297,7 +294,6 @@ impl Peer {
     /// How many requests of callers are under way, and how long ago the last one began or ended.
     pub fn use_of(&self) -> (usize, Duration) {
         let table = self.lock();
-        // What we ask by ourselves is no use of it.
         let of_callers = table.asked.values().filter(|asked| asked.mouth.caller != 0).count();
         (of_callers, ticks().saturating_sub(table.used))
     }
@@ -332,8 +328,11 @@ impl Peer {
                 let number = envelope.part(id).parse::<u64>().ok();
                 let asked = number.and_then(|number| {
                     let mut table = self.lock();
-                    table.used = ticks();
-                    table.asked.remove(&number)
+                    let asked = table.asked.remove(&number)?;
+                    if asked.mouth.caller != 0 {
+                        table.used = ticks();
+                    }
+                    Some(asked)
                 });
                 let Some(Asked { mouth, id: own, .. }) = asked else { return };
                 let grown = own.len() as isize - id.len() as isize;
@@ -402,6 +401,19 @@ impl Peer {
 
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A question of our own, taken back when nobody waits for its answer any more.
+struct TakenBack<'p> {
+    peer: &'p Peer,
+    number: u64,
+}
+
+impl Drop for TakenBack<'_> {
+    fn drop(&mut self) {
+        // Does nothing when the answer came.
+        self.peer.cancel(self.number, "no answer in time");
     }
 }
 

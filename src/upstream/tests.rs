@@ -138,6 +138,35 @@ fn a_request_that_is_taken_back_ends_and_the_server_is_told() {
 }
 
 #[test]
+fn a_question_of_our_own_that_nobody_waits_for_any_more_is_taken_back() {
+    block_on(async {
+        let (peer, mut server, _) = greeted().await;
+        tokio::select! {
+            _ = peer.request("resources/read", None, PATIENCE) => panic!("answered"),
+            request = server.hear() => assert!(request.contains("resources/read"), "{request}"),
+        }
+        let told = server.hear().await;
+        assert!(told.contains("notifications/cancelled"), "{told}");
+    });
+}
+
+#[test]
+fn what_we_ask_by_ourselves_is_no_use_of_a_server() {
+    block_on(async {
+        let (peer, mut server, _) = greeted().await;
+        let quiet = Duration::from_millis(20);
+        while peer.use_of().1 < quiet {
+            tokio::task::yield_now().await;
+        }
+        let (asked, ()) = tokio::join!(peer.request("tools/list", None, PATIENCE), async {
+            let request = server.hear().await;
+            server.answer(&request, "{}").await;
+        });
+        assert!(asked.is_ok() && peer.use_of().1 >= quiet);
+    });
+}
+
+#[test]
 fn whoever_waits_for_a_server_that_goes_is_told() {
     block_on(async {
         let (peer, mut server, _) = greeted().await;
@@ -162,9 +191,10 @@ fn what_is_no_message_is_a_fault_and_its_request_fails() {
         let id =
             Members::of(&request).and_then(|message| message.get("id").map(str::to_owned)).expect("an id");
         server.say("starting up...").await;
+        server.say("[info] it starts").await;
         server.say(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"broken}}}}"#)).await;
         assert!(answer_of(&mut ear).await.contains(r#""id":"mine""#));
-        assert_eq!(heard.lock().expect("whole").len(), 2);
+        assert_eq!(heard.lock().expect("whole").len(), 3);
     });
 }
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # A server of 2025 with the tools that stand in the file $1, one definition to a line. `echo` says what it was given,
 # `slow` answers when the file $1.go is there, `die` ends it, `pid` says which process it is. With a tool `library` it
-# has resources as well, and tasks: `begin` begins one, and `touch` tells of what changed; to what is about
+# has resources as well, and tasks: `begin` begins one, and `touch` tells of what changed; `storm` tells often; to what is about
 # `mem:///hang` it says nothing. What it hears is in $1.heard.
 caps='"tools":{"listChanged":true}'
 if grep -q '"library"' "$1"; then caps=$caps',"resources":{"subscribe":true},"logging":{}'; fi
@@ -29,6 +29,9 @@ while IFS= read -r line; do
         *'"name":"die"'*) exit 1 ;;
         *'"name":"pid"'*) text $$ ;;
         *'"name":"begin"'*) say '"result":{"task":{"taskId":"t-1","status":"working"}}' ;;
+        *'"name":"storm"'*)
+          i=0; while [ $i -lt 50 ]; do tell tools/list_changed ''; i=$((i + 1)); done
+          text storm ;;
         *'"name":"touch"'*)
           text touched
           tell tasks/status '"taskId":"t-1","status":"working"'

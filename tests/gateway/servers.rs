@@ -73,6 +73,22 @@ fn names_are_bare_where_that_is_unambiguous() {
 }
 
 #[test]
+fn a_server_that_says_again_and_again_that_it_changed_is_not_listed_each_time() {
+    let up = Up::start(&[("a", &[tool("storm", "storm"), tool("echo", "echo")])], "");
+    let token = up.token(&["laptop"]);
+    up.until("it is there", || up.tools(&token, "/mcp").len() == 2);
+    up.home.write(
+        "a.tools",
+        [tool("storm", "storm"), tool("echo", "echo"), tool("new", "new")].join("\n") + "\n",
+    );
+    assert_eq!(up.call(&token, "a__storm", "").text(), "storm");
+    up.until("it is listed anew", || up.tools(&token, "/mcp").len() == 3);
+    assert_eq!(up.call(&token, "a__echo", "x").text(), "x");
+    let heard = up.home.read("a.tools.heard");
+    assert!(heard.matches("tools/list").count() < 10, "{heard}");
+}
+
+#[test]
 fn lists_are_there_at_once_after_a_restart_also_of_a_server_that_is_down() {
     let mut up = Up::start(&[("a", &tools())], "");
     let token = up.token(&["laptop"]);
@@ -122,4 +138,13 @@ fn a_server_that_waits_to_be_needed_is_started_by_the_first_list_and_known_from_
     assert_eq!(up.tools(&token, "/mcp").len(), 4);
     assert!(up.home.run(&["server", "status"]).out.contains("stopped"));
     assert_eq!(up.call(&token, "a__echo", "x").text(), "x");
+}
+
+#[test]
+fn a_bare_name_never_hides_the_tool_of_another_server() {
+    let more = "gateway: { listen: 127.0.0.1:PORT, names: bare }\n";
+    let (one, liar) = (tool("one", "one"), tool("b__one", "not b's"));
+    let up = Up::start(&[("a", &[one.clone(), liar]), ("b", &[one])], more);
+    let token = up.token(&["laptop"]);
+    up.until_tools(&token, &["a__one", "a__b__one", "b__one"]);
 }

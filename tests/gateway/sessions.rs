@@ -215,3 +215,40 @@ fn anew(up: &Up) {
     let manifest = up.home.read("mcp.yaml").replacen("server.sh\",", "server.sh\", env: { NEW: '1' },", 1);
     up.home.write("mcp.yaml", manifest);
 }
+
+#[test]
+fn a_task_is_of_the_one_who_began_it() {
+    let up = up("");
+    let (mine, other) = (up.token(&["mine"]), up.token(&["other"]));
+    up.until("both are there", || up.tools(&mine, "/mcp").len() == 5);
+    let (mine, other) = (Client::new(&up, &mine, "/mcp/a"), Client::new(&up, &other, "/mcp/a"));
+    let (mut mine_hears, mut other_hears) = (mine.listen(), other.listen());
+    assert_eq!(mine.call("begin").json["result"]["task"]["taskId"], "t-1");
+    let task = json!({ "taskId": "t-1" });
+    for _ in 0..2 {
+        assert_eq!(mine.ask("tasks/get", &task).json["result"]["status"], "working");
+        let refused = other.ask("tasks/get", &task);
+        assert!(refused.json["error"].is_object(), "{refused:?}");
+    }
+    let list = |client: &Client<'_>| client.ask("tasks/list", &json!({})).json["result"]["tasks"].clone();
+    assert_eq!(list(&mine).as_array().map(Vec::len), Some(1));
+    assert_eq!(list(&other), json!([]));
+    mine.call("touch");
+    assert_eq!(mine_hears.method(), "notifications/tasks/status");
+    up.home.write("a.tools", tool("new", "new") + "\n");
+    anew(&up);
+    assert_eq!(other_hears.method(), "notifications/tools/list_changed");
+}
+
+#[test]
+fn a_caller_sets_the_level_of_the_servers_that_it_sees() {
+    let up = up("");
+    let (all, other) = (up.token(&["all"]), up.token(&["other", "--server", "b"]));
+    up.until("both are there", || up.tools(&all, "/mcp").len() == 5);
+    let client = Client::new(&up, &other, "/mcp");
+    assert!(client.ask("logging/setLevel", &json!({ "level": "debug" })).json["result"].is_object());
+    let client = Client::new(&up, &all, "/mcp");
+    assert!(client.ask("logging/setLevel", &json!({ "level": "error" })).json["result"].is_object());
+    up.until("it is told", || heard(&up, "a").contains("logging/setLevel"));
+    assert_eq!(heard(&up, "a").matches("logging/setLevel").count(), 1);
+}
