@@ -295,7 +295,7 @@ fn start(
                 };
             }
             if let Some(level) = &modern.level {
-                super::news::set_level(house, std::slice::from_ref(&target.server), level);
+                super::news::set_level(house, &[target.server.to_string()], level);
             }
             Ok((translate::down(house, Arc::clone(peer), edited(), modern.capabilities), None))
         }
