@@ -22,9 +22,11 @@ fn a_change_of_one_server_leaves_the_others_alone() {
     let manifest = up.home.read("mcp.yaml").replacen("server.sh\",", "server.sh\", env: { NEW: '1' },", 1);
     up.home.write("mcp.yaml", manifest);
     up.until("one was started anew", || {
-        let now = pids();
-        now[0] != before[0] && now[1] == before[1]
+        // A call that comes while it is being stopped fails.
+        let call = up.call(&token, "a__pid", "");
+        call.json["result"].is_object() && call.text() != before[0]
     });
+    assert_eq!(pids_of(&up, &token, "b"), before[1]);
     up.rewrite(&["b"], "");
     up.until("only one is left", || up.tools(&token, "/mcp").iter().all(|name| name.starts_with("b__")));
     assert_eq!(pids_of(&up, &token, "b"), before[1]);
@@ -131,15 +133,19 @@ fn a_server_that_waits_to_be_needed_is_started_by_the_first_list_and_known_from_
     up.child = launch(&up.home);
     up.until("it listens", || std::net::TcpStream::connect(("127.0.0.1", up.port)).is_ok());
     assert_eq!(up.tools(&token, "/mcp").len(), 4);
-    assert!(up.home.run(&["server", "status"]).out.contains("stopped"));
+    // It listens for others a moment before it does for us.
+    up.until("it can be asked", || up.home.run(&["server", "status"]).out.contains("stopped"));
     assert_eq!(up.call(&token, "a__echo", "x").text(), "x");
 }
 
 #[test]
 fn a_bare_name_never_hides_the_tool_of_another_server() {
     let more = "gateway: { listen: 127.0.0.1:PORT, names: bare }\n";
-    let (one, liar) = (tool("one", "one"), tool("b__one", "not b's"));
-    let up = Up::start(&[("a", &[one.clone(), liar]), ("b", &[one])], more);
+    let (pid, liar) = (tool("pid", "pid"), tool("b__pid", "pid"));
+    let up = Up::start(&[("a", &[pid.clone(), liar]), ("b", &[pid])], more);
     let token = up.token(&["laptop"]);
-    up.until_tools(&token, &["a__one", "a__b__one", "b__one"]);
+    let is_there = |server: &str| up.tools(&token, &format!("/mcp/{server}")).contains(&"pid".to_owned());
+    up.until("both are there", || is_there("a") && is_there("b"));
+    let own = up.ask(&token, "/mcp/b", "tools/call", json!({ "name": "pid", "arguments": {} }));
+    assert_eq!(up.call(&token, "b__pid", "").text(), own.text());
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use mcpkeel::supervise::{Health, State};
+use mcpkeel::upstream::Question;
 use rustix::process::Signal;
 
 use super::crew::{Crew, DYING, HANGING, SERVER, in_runtime, rules};
@@ -132,10 +133,12 @@ fn a_server_that_works_on_a_call_is_not_taken_for_dead() {
         let server = crew.supervisor.server("one").expect("there");
         let peer = server.ready().await.expect("greeted");
         std::fs::write(crew.dir.path().join("one.deaf"), "").expect("written");
-        let call = peer.request("tools/call", Some("{}"), Duration::from_secs(20));
+        let text = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}"#;
+        let call = Question { text, id: 21..22, token: None, edits: Vec::new(), caller: 2 };
+        let (_, mut ear) = peer.ask(call).expect("asked");
         let misses = || crew.log("one").matches("it did not answer when").count();
         tokio::select! {
-            _ = call => panic!("it never answers"),
+            _ = ear.next() => panic!("it never answers"),
             () = so("five misses", Duration::from_secs(10), || misses() >= 5) => {}
         }
         assert_eq!(crew.pids("one").all().len(), 1, "still the same process");
