@@ -66,7 +66,13 @@ pub async fn request(
         }
     };
     let mut meter = house.guards.begin(&visit.caller, &target.server, method, &target.what, envelope);
-    match house.guards.pass(visit, &target.gate, &target.server, &target.what, envelope).await {
+    let passed = house.guards.pass(visit, &target.gate, &target.server, &target.what, envelope).await;
+    let passed = match passed {
+        // Whoever agreed may have taken their time.
+        Ok(Some(approval)) => still(house, visit, method, envelope).map(|()| Some(approval)),
+        passed => passed,
+    };
+    match passed {
         Ok(approval) => meter.approved(&target.gate, approval),
         Err(refusal) => {
             meter.refused(&target.gate, &refusal);
@@ -114,6 +120,19 @@ pub async fn request(
     reply(under_way, is_modern).await
 }
 
+/// Whether what a person has agreed to is still there for this caller, and neither denied nor held by now.
+fn still(house: &Arc<House>, visit: &Visit, method: &str, envelope: &Envelope) -> Result<(), Refusal> {
+    if !house.guards.knows(&visit.caller) {
+        return Err(Refusal::Scope(method.to_owned()));
+    }
+    match target(house, visit, method, envelope) {
+        Ok(Target { gate: Gate::Open | Gate::Asks(_), .. }) => Ok(()),
+        Ok(Target { gate: Gate::Denied(policy), .. }) => Err(Refusal::Denied(policy)),
+        Ok(Target { gate: Gate::Held, .. }) => Err(Refusal::Held),
+        Err((_, why)) => Err(Refusal::Offline(why)),
+    }
+}
+
 fn target(
     house: &Arc<House>,
     visit: &Visit,
@@ -145,12 +164,8 @@ fn target(
     match method {
         "tools/call" => {
             let name = text("name").ok_or((INVALID_PARAMS, "Invalid params: no name".to_owned()))?;
-            match (view.tools.get(&name), &visit.endpoint) {
-                (Some(way), _) => Ok(to(way, at("name"))),
-                // A server may know tools that it does not list, and says itself that it does not know one;
-                // but what was not seen was not accepted either.
-                (None, _) => Err(no("tool", &name)),
-            }
+            // A server may know tools that it does not list; but what was not seen was not accepted either.
+            view.tools.get(&name).map(|way| to(way, at("name"))).ok_or_else(|| no("tool", &name))
         }
         "prompts/get" => {
             let name = text("name").ok_or((INVALID_PARAMS, "Invalid params: no name".to_owned()))?;

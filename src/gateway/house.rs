@@ -13,7 +13,7 @@ use super::translate::Parked;
 use super::view::{Endpoint, Sources, View};
 use crate::store::Store;
 use crate::supervise::Supervisor;
-use crate::system::System;
+use crate::system::{System, ticks};
 use crate::upstream::Mouth;
 
 /// After how long without a sign of life a session is forgotten.
@@ -218,13 +218,28 @@ impl House {
         let id = random[..16].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let number = self.numbers.fetch_add(1, Ordering::Relaxed) * 2 + 1;
         let session = Arc::new(Session::new(number, caller, endpoint, opening));
+        self.make_room()?;
         let mut sessions = lock(&self.sessions);
-        if sessions.by_id.len() >= SESSIONS {
-            return Err(format!("there are {SESSIONS} sessions already"));
-        }
         sessions.by_number.insert(number, Arc::clone(&session));
         sessions.by_id.insert(id.clone(), session);
         Ok(id)
+    }
+
+    /// Forgets the session that was not heard of for the longest time, when there are too many: most are of clients that
+    /// came for one request and never said that they go.
+    fn make_room(&self) -> Result<(), String> {
+        let oldest = {
+            let sessions = lock(&self.sessions);
+            if sessions.by_id.len() < SESSIONS {
+                return Ok(());
+            }
+            let now = ticks();
+            let idle = sessions.by_id.iter().map(|(id, session)| (session.idle(now), id));
+            idle.filter(|(idle, _)| !idle.is_zero()).max().map(|(_, id)| id.clone())
+        };
+        let oldest = oldest.ok_or_else(|| format!("there are {SESSIONS} sessions already, all in use"))?;
+        self.close(&oldest);
+        Ok(())
     }
 
     /// The session with this id, if it is this caller's at this address.
@@ -262,12 +277,13 @@ impl House {
 
     /// Forgets sessions that were not heard of for long, and everything of callers whose token is not good any more.
     pub fn sweep(&self) {
+        let now = ticks();
         let old: Vec<String> = {
             let sessions = lock(&self.sessions);
             let old = sessions
                 .by_id
                 .iter()
-                .filter(|(_, session)| session.idle() > FORGOTTEN || !self.guards.knows(&session.caller));
+                .filter(|(_, session)| session.idle(now) > FORGOTTEN || !self.guards.knows(&session.caller));
             old.map(|(id, _)| id.clone()).collect()
         };
         old.iter().for_each(|id| self.close(id));
@@ -350,4 +366,54 @@ impl House {
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::guards::Guards;
+    use crate::guard::Scopes;
+    use crate::manifest::model::{AuditArguments, GatewayNames, Trust};
+    use crate::system::Real;
+
+    fn setup() -> Setup {
+        Setup {
+            servers: indexmap::IndexMap::new(),
+            clients: indexmap::IndexMap::new(),
+            policies: Arc::default(),
+            names: GatewayNames::default(),
+            rate: None,
+            hosts: std::collections::HashSet::new(),
+            origins: std::collections::HashSet::new(),
+            trust: Trust::default(),
+            expire: FORGOTTEN,
+            arguments: AuditArguments::default(),
+            keep: FORGOTTEN,
+        }
+    }
+
+    #[test]
+    fn a_new_session_takes_the_place_of_the_one_that_was_silent_for_the_longest() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (system, store): (Arc<dyn System>, Store) = (Arc::new(Real), Store::at(dir.path()));
+        let manifest = dir.path().join("mcp.yaml");
+        let guards = Guards::open(&system, &store, &manifest, &setup()).expect("opened");
+        let house = House::new(system, store, setup(), guards);
+        let make = |number| Caller {
+            number,
+            name: "user".into(),
+            client: None,
+            scopes: Scopes::ALL,
+            servers: None,
+            is_token: false,
+            source: None,
+        };
+        let caller = house.caller("user:", |_| true, make);
+        let open = || house.open(Arc::clone(&caller), Endpoint::All, "{}".to_owned()).expect("room");
+        let busy = open();
+        let stream = house.session(&busy, &caller, &Endpoint::All).and_then(|session| session.listen());
+        let ids: Vec<String> = (0..SESSIONS).map(|_| open()).collect();
+        let is_there = |id: &str| house.session(id, &caller, &Endpoint::All).is_some();
+        assert!(stream.is_some() && is_there(&busy) && !is_there(&ids[0]) && is_there(&ids[1]));
+    }
 }

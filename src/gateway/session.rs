@@ -89,11 +89,11 @@ impl Session {
         self.lock().used = ticks();
     }
 
-    /// Since when it was not heard of; zero while a request of it is under way or its stream is open.
-    pub fn idle(&self) -> Duration {
+    /// For how long it was not heard of, at this moment; zero while a request of it is under way or its stream is open.
+    pub fn idle(&self, now: Duration) -> Duration {
         let state = self.lock();
         match state.flights.is_empty() && state.ear.is_some() {
-            true => ticks().saturating_sub(state.used),
+            true => now.saturating_sub(state.used),
             false => Duration::ZERO,
         }
     }

@@ -134,3 +134,29 @@ fn a_token_is_never_taken_for_the_user_of_this_machine() {
     let called = up.home.run(&["call", "a__echo", "--arg", "message=x"]);
     assert!(called.exits(0).out.contains('x'));
 }
+
+#[test]
+fn what_was_denied_while_a_person_thought_about_it_is_not_done() {
+    let policy =
+        "policies: [{ name: ask me, resourceType: tool, pattern: 'delete*', action: require_approval }]\n";
+    let up = Up::start(&[("a", &tools())], policy);
+    let token = up.token(&["laptop"]);
+    up.until_tools(&token, &["a__echo", "a__delete_all"]);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            let params = json!({ "name": "a__delete_all", "arguments": { "message": "x" } });
+            up.ask_with(&token, "/mcp", "tools/call", params, "Mcpkeel-Wait: 20s\r\n")
+        });
+        let mut id = String::new();
+        up.until("a question is open", || {
+            let list = up.home.run(&["approval", "list", "--format", "json"]).exits(0).out;
+            id = list.split('"').find(|word| word.starts_with("ap-")).unwrap_or_default().to_owned();
+            !id.is_empty()
+        });
+        up.rewrite(&["a"], &policy.replace("require_approval", "deny"));
+        up.until_tools(&token, &["a__echo"]);
+        up.home.run(&["approval", "approve", &id]).exits(0);
+        let answer = waiting.join().expect("answered");
+        assert_eq!(answer.refusal(), "POLICY_DENIED", "{answer:?}");
+    });
+}

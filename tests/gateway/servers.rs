@@ -13,7 +13,7 @@ fn a_change_of_one_server_leaves_the_others_alone() {
     let up = Up::start(&[("a", &tools()), ("b", &tools())], "");
     let token = up.token(&["laptop"]);
     up.until("both are there", || up.tools(&token, "/mcp").len() == 8);
-    let pids = || ["a", "b"].map(|server| pid_of(&up, &token, server));
+    let pids = || ["a__pid", "b__pid"].map(|tool| up.call(&token, tool, "").text().to_owned());
     let before = pids();
     up.home.write("c.tools", tool("echo", "echo") + "\n");
     up.rewrite(&["a", "b", "c"], "");
@@ -22,18 +22,19 @@ fn a_change_of_one_server_leaves_the_others_alone() {
     let manifest = up.home.read("mcp.yaml").replacen("server.sh\",", "server.sh\", env: { NEW: '1' },", 1);
     up.home.write("mcp.yaml", manifest);
     up.until("one was started anew", || {
-        let now = pids();
-        now[0].is_some() && now[0] != before[0] && now[1] == before[1]
+        let now = pids_of(&up, &token, "a");
+        !now.is_empty() && now != before[0]
     });
+    assert_eq!(pids_of(&up, &token, "b"), before[1]);
     up.rewrite(&["b"], "");
     up.until("only one is left", || up.tools(&token, "/mcp").iter().all(|name| name.starts_with("b__")));
-    assert_eq!(pid_of(&up, &token, "b"), before[1]);
+    assert_eq!(pids_of(&up, &token, "b"), before[1]);
 }
 
-/// The process of a server; none while it is being replaced.
-fn pid_of(up: &Up, token: &str, server: &str) -> Option<String> {
+/// Which process a server is; empty for a call that came while it was being stopped.
+fn pids_of(up: &Up, token: &str, server: &str) -> String {
     let answer = up.call(token, &format!("{server}__pid"), "");
-    answer.json["result"]["content"][0]["text"].as_str().map(str::to_owned)
+    answer.json["result"]["content"][0]["text"].as_str().unwrap_or_default().to_owned()
 }
 
 #[test]
@@ -41,10 +42,11 @@ fn a_server_that_dies_in_a_call_fails_that_call_and_answers_the_next_one() {
     let up = Up::start(&[("a", &tools())], "");
     let token = up.token(&["laptop"]);
     up.until("it is there", || up.tools(&token, "/mcp").len() == 4);
-    let before = pid_of(&up, &token, "a");
+    let before = pids_of(&up, &token, "a");
     let died = up.call(&token, "a__die", "");
     assert_eq!(died.json["error"]["code"], -31001, "{died:?}");
-    assert_ne!(pid_of(&up, &token, "a"), before);
+    let now = pids_of(&up, &token, "a");
+    assert!(!now.is_empty() && now != before);
 }
 
 #[test]
@@ -114,15 +116,15 @@ fn what_waits_for_approval_is_not_run_and_what_was_agreed_to_goes_on() {
     assert_eq!(up.tools(&token, "/mcp"), [""; 0]);
     up.home.run(&["apply", "--yes"]).exits(0);
     up.until("it is run", || up.tools(&token, "/mcp").len() == 4);
-    let before = pid_of(&up, &token, "a");
+    let before = pids_of(&up, &token, "a");
     let manifest = up.home.read("mcp.yaml").replace("server.sh\",", "server.sh\", env: { NEW: '1' },");
     up.home.write("mcp.yaml", manifest);
     up.until("it waits", || up.home.run(&["status"]).out.contains("AwaitingApproval"));
-    assert_eq!(pid_of(&up, &token, "a"), before);
+    assert_eq!(pids_of(&up, &token, "a"), before);
     up.home.run(&["apply", "--yes"]).exits(0);
     up.until("the new one is run", || {
-        let now = pid_of(&up, &token, "a");
-        now.is_some() && now != before
+        let now = pids_of(&up, &token, "a");
+        !now.is_empty() && now != before
     });
 }
 
@@ -136,15 +138,19 @@ fn a_server_that_waits_to_be_needed_is_started_by_the_first_list_and_known_from_
     up.child = launch(&up.home);
     up.until("it listens", || std::net::TcpStream::connect(("127.0.0.1", up.port)).is_ok());
     assert_eq!(up.tools(&token, "/mcp").len(), 4);
-    assert!(up.home.run(&["server", "status"]).out.contains("stopped"));
+    // It listens for others a moment before it does for us.
+    up.until("it can be asked", || up.home.run(&["server", "status"]).out.contains("stopped"));
     assert_eq!(up.call(&token, "a__echo", "x").text(), "x");
 }
 
 #[test]
 fn a_bare_name_never_hides_the_tool_of_another_server() {
     let more = "gateway: { listen: 127.0.0.1:PORT, names: bare }\n";
-    let (one, liar) = (tool("one", "one"), tool("b__one", "not b's"));
-    let up = Up::start(&[("a", &[one.clone(), liar]), ("b", &[one])], more);
+    let (pid, liar) = (tool("pid", "pid"), tool("b__pid", "pid"));
+    let up = Up::start(&[("a", &[pid.clone(), liar]), ("b", &[pid])], more);
     let token = up.token(&["laptop"]);
-    up.until_tools(&token, &["a__one", "a__b__one", "b__one"]);
+    let is_there = |server: &str| up.tools(&token, &format!("/mcp/{server}")).contains(&"pid".to_owned());
+    up.until("both are there", || is_there("a") && is_there("b"));
+    let own = up.ask(&token, "/mcp/b", "tools/call", json!({ "name": "pid", "arguments": {} }));
+    assert_eq!(up.call(&token, "b__pid", "").text(), own.text());
 }

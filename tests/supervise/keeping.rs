@@ -134,11 +134,11 @@ fn a_server_that_works_on_a_call_is_not_taken_for_dead() {
         let peer = server.ready().await.expect("greeted");
         std::fs::write(crew.dir.path().join("one.deaf"), "").expect("written");
         let text = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}"#;
-        let question = Question { text, id: 21..22, token: None, edits: Vec::new(), caller: 2 };
-        let (_, mut answer) = peer.ask(question).expect("asked");
+        let call = Question { text, id: 21..22, token: None, edits: Vec::new(), caller: 2 };
+        let (_, mut ear) = peer.ask(call).expect("asked");
         let misses = || crew.log("one").matches("it did not answer when").count();
         tokio::select! {
-            _ = answer.next() => panic!("it never answers"),
+            _ = ear.next() => panic!("it never answers"),
             () = so("five misses", Duration::from_secs(10), || misses() >= 5) => {}
         }
         assert_eq!(crew.pids("one").all().len(), 1, "still the same process");
