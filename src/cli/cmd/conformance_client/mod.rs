@@ -4,10 +4,13 @@
 //!
 //! Invariant: whatever a server answers, the client signs in [`SIGN_INS`] times at most.
 //!
-//! Start at [`run`]; `sign_in` gets the tokens, `talk` uses them.
+//! Start at [`run`]; `sign_in` gets the tokens, `alone` those for which no person is asked, `talk` uses them.
 
+mod alone;
 mod sign_in;
 mod talk;
+
+use std::time::SystemTime;
 
 use rmcp::model::ProtocolVersion;
 use rmcp::transport::{AuthClient, AuthorizationManager};
@@ -32,10 +35,25 @@ pub struct Args {
 /// What the suite wants done.
 struct Order {
     url: String,
-    /// Calls itself a client that no person stands behind.
-    is_alone: bool,
+    who: Who,
     version: ProtocolVersion,
     known: Context,
+    now: SystemTime,
+}
+
+/// Who signs in.
+#[derive(Clone, Copy)]
+enum Who {
+    /// A person, in a browser.
+    Person,
+    /// A program that has a secret.
+    Secret,
+    /// A program that has a key.
+    Key,
+    /// A program that someone vouches for where it runs.
+    Workload,
+    /// A person who has signed in to the enterprise already.
+    Employee,
 }
 
 /// What a client would have been told beforehand by whoever runs the server.
@@ -46,6 +64,14 @@ struct Context {
     client_secret: Option<String>,
     /// Who knows the client under this id; whoever it is, if it is not said.
     issuer: Option<String>,
+    /// The key of a program, for ES256.
+    private_key_pem: Option<String>,
+    /// What vouches for a workload.
+    valid_jwt: Option<String>,
+    /// What an employee got from the enterprise, who gives out other tokens for it, and the client's name there.
+    idp_id_token: Option<String>,
+    idp_token_endpoint: Option<String>,
+    idp_client_id: Option<String>,
 }
 
 /// A connection as it can be made: with a token, or still without.
@@ -71,8 +97,14 @@ fn order(session: &Session<'_>, args: &Args) -> Result<Order, Failure> {
         Some("2026-07-28") => ProtocolVersion::V_2026_07_28,
         _ => ProtocolVersion::V_2025_11_25,
     };
-    let is_alone = said("SCENARIO").is_some_and(|scenario| scenario.starts_with("auth/client-credentials"));
-    Ok(Order { url: args.url.clone(), is_alone, version, known })
+    let who = match said("SCENARIO").as_deref() {
+        Some("auth/client-credentials-basic") => Who::Secret,
+        Some("auth/client-credentials-jwt") => Who::Key,
+        Some("auth/wif-jwt-bearer") => Who::Workload,
+        Some("auth/enterprise-managed-authorization") => Who::Employee,
+        _ => Who::Person,
+    };
+    Ok(Order { url: args.url.clone(), who, version, known, now: session.system.now() })
 }
 
 /// Talks until all is said, and signs in whenever the server wants that first.

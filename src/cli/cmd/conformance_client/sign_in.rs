@@ -1,9 +1,7 @@
 use rmcp::transport::auth::AuthorizationCallback;
-use rmcp::transport::{
-    AuthorizationManager, AuthorizationRequest, AuthorizationSession, ClientCredentialsConfig,
-};
+use rmcp::transport::{AuthorizationManager, AuthorizationRequest, AuthorizationSession};
 
-use super::Order;
+use super::{Order, Who, alone};
 
 /// Where a browser would be sent back to. Nothing listens there: the answer is read from the redirect itself.
 const BACK: &str = "http://127.0.0.1:33418/callback";
@@ -23,11 +21,18 @@ pub async fn sign_in(order: &Order, challenge: &str) -> Result<AuthorizationMana
     let mut manager = manager(order).await?;
     let found = manager.resolve_metadata_from_challenge(Some(challenge)).await;
     let metadata = found.map_err(|error| format!("who signs in: {error}"))?.metadata;
-    let issuer = metadata.issuer.clone();
-    manager.set_metadata(metadata);
-    if order.is_alone {
-        return alone(order, manager).await;
+    manager.set_metadata(metadata.clone());
+    match order.who {
+        Who::Person => ask_person(order, manager, metadata.issuer).await,
+        _ => alone::sign_in(order, manager, &metadata).await,
     }
+}
+
+async fn ask_person(
+    order: &Order,
+    manager: AuthorizationManager,
+    issuer: Option<String>,
+) -> Result<AuthorizationManager, String> {
     let mut request = AuthorizationRequest::new(BACK)
         .with_client_name("mcpkeel")
         .with_client_metadata_url(DESCRIBED_AT)
@@ -50,22 +55,6 @@ pub async fn sign_in(order: &Order, challenge: &str) -> Result<AuthorizationMana
 pub async fn widen(manager: &AuthorizationManager, scope: &str) -> Result<(), String> {
     let url = manager.request_scope_upgrade(scope).await;
     finish(manager, &url.map_err(|error| format!("more rights: {error}"))?).await
-}
-
-/// A program that signs in with a secret of its own.
-async fn alone(order: &Order, mut manager: AuthorizationManager) -> Result<AuthorizationManager, String> {
-    let (Some(id), Some(secret)) = (&order.known.client_id, &order.known.client_secret) else {
-        return Err("a client that is alone needs a `client_id` and a `client_secret`".to_owned());
-    };
-    let config = ClientCredentialsConfig::ClientSecret {
-        client_id: id.clone(),
-        client_secret: secret.clone(),
-        scopes: manager.select_initial_scopes(&[]).await,
-        resource: Some(order.url.clone()),
-    };
-    manager.configure_client_credentials(&config).map_err(|error| format!("sign-in: {error}"))?;
-    manager.exchange_client_credentials(&config).await.map_err(|error| format!("token: {error}"))?;
-    Ok(manager)
 }
 
 /// Asks the person, who agrees, and turns the answer into a token.
