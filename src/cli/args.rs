@@ -94,6 +94,10 @@ pub enum Command {
     Exec(cmd::exec::Args),
     /// Reach the gateway for a client: what clients with `delivery: gateway` start
     Connect(cmd::connect::Args),
+    /// Sign in to a server of the protocol's client suites and talk to it
+    #[cfg(feature = "conformance")]
+    #[command(hide = true)]
+    ConformanceClient(cmd::conformance_client::Args),
     /// Call a tool through the gateway and print its result
     Call(cmd::call::Args),
     /// Look at the clients this program knows

@@ -4,7 +4,8 @@
 // It is what an AI client is to `mcpkeel exec`: it speaks over stdio, in the era that is asked for, and knows nothing else.
 // What the suites look at (headers, sessions, streams that break off, versions that are refused) is all done by mcpkeel.
 // A question that comes as an answer is left to mcpkeel, too: in that scenario the client is of the older era.
-import { spawn } from 'node:child_process';
+// mcpkeel signs in nowhere, so where the scenario is about that, the client is `conformance-client`, which does.
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +13,10 @@ import { createInterface } from 'node:readline';
 
 const url = process.argv.at(-1);
 const scenario = process.env.MCP_CONFORMANCE_SCENARIO;
+if (scenario?.startsWith('auth/')) {
+  const { status } = spawnSync(process.env.MCPKEEL_CONFORMANCE_BIN, ['conformance-client', url], { stdio: 'inherit' });
+  process.exit(status ?? 1);
+}
 const asks = 'sep-2322-client-request-state';
 const isModern = process.env.MCP_CONFORMANCE_PROTOCOL_VERSION === '2026-07-28' && scenario !== asks;
 const context = JSON.parse(process.env.MCP_CONFORMANCE_CONTEXT ?? '{}');

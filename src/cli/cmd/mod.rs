@@ -7,6 +7,8 @@ pub mod approve;
 pub mod backup;
 pub mod call;
 pub mod client;
+#[cfg(feature = "conformance")]
+pub mod conformance_client;
 pub mod connect;
 pub mod completions;
 pub mod diff;
@@ -79,6 +81,8 @@ pub fn run(session: &mut Session<'_>, command: Command) -> Result<u8, Failure> {
         Command::Doctor(args) => doctor::run(session, &args),
         Command::Exec(args) => exec::run(session, &args),
         Command::Call(args) => call::run(session, &args),
+        #[cfg(feature = "conformance")]
+        Command::ConformanceClient(args) => conformance_client::run(session, &args),
         Command::Connect(args) => connect::run(session, &args),
         Command::Completions(args) => completions::run(session, &args),
         Command::Man(args) => man::run(session, &args),
