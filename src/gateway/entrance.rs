@@ -143,7 +143,10 @@ fn addressed(house: &House, headers: &HeaderMap, address: SocketAddr) -> Result<
         |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?").to_ascii_lowercase());
     let host = text(HOST).unwrap_or_default();
     let name = without_port(&host);
-    if !(is_loopback(name) || name == address.ip().to_string() || setup.hosts.contains(name)) {
+    if !(is_loopback(name)
+        || name.trim_matches(['[', ']']) == address.ip().to_string()
+        || setup.hosts.contains(name))
+    {
         let why = "this Host is not one of ours; `gateway.hosts` lists further ones";
         return Err(boxed(StatusCode::FORBIDDEN, "FORBIDDEN_HOST", why));
     }

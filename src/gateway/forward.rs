@@ -23,6 +23,9 @@ use crate::upstream::{Answer, Ear, Envelope, Era, Kind, Peer, Question, Told, er
 /// How long an answer may take before the caller is shown that something is happening.
 const SHOW: Duration = Duration::from_secs(15);
 
+/// How long one server may take to say whether it has a resource that nobody lists, while others wait to be asked.
+const ANYBODY: Duration = Duration::from_secs(10);
+
 /// Where a request goes.
 struct Target {
     server: Arc<str>,
@@ -230,7 +233,7 @@ async fn anybody(
         }
         let Ok(peer) = reach(house, server).await else { continue };
         let meter = house.guards.begin(&visit.caller, &way.server, "resources/read", &way.bare, envelope);
-        match peer.request("resources/read", Some(&params), house.patience(server)).await {
+        match peer.request("resources/read", Some(&params), house.patience(server).min(ANYBODY)).await {
             Ok(result) => {
                 let result = match is_modern {
                     true => translate::complete(&result, true),

@@ -110,7 +110,7 @@ impl House {
             // Callers have even numbers when they are of 2026, so that sessions can be told apart.
             numbers: AtomicU64::new(1),
             rooted: AtomicU64::new(0),
-            warm: super::warm::Warm::start(),
+            warm: Arc::default(),
             tasks: Mutex::default(),
             listing: Mutex::default(),
             firsts: Mutex::default(),

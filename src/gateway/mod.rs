@@ -119,6 +119,7 @@ impl Gateway {
         let supervisor = Supervisor::new(system, &store, hear, changed)?;
         // Set once, here.
         let _ = house.supervisor.set(supervisor);
+        house.warm.keep();
         tokio::spawn(async {
             tokio::time::sleep(SETTLED).await;
             crate::system::give_memory_back();

@@ -24,10 +24,9 @@ pub struct Warm {
 }
 
 impl Warm {
-    /// Starts it in the current runtime, which must have one thread.
-    pub fn start() -> Arc<Self> {
-        let warm = Arc::new(Self::default());
-        let kept = Arc::downgrade(&warm);
+    /// Keeps the thread of the current runtime awake, the only one that it has.
+    pub fn keep(self: &Arc<Self>) {
+        let kept = Arc::downgrade(self);
         tokio::spawn(async move {
             while let Some(warm) = kept.upgrade() {
                 warm.bell.notified().await;
@@ -38,7 +37,6 @@ impl Warm {
                 }
             }
         });
-        warm
     }
 
     /// A request has come.
