@@ -18,6 +18,7 @@ use super::caller::Caller;
 use super::exchange::{self, Visit, json_of, status};
 use super::house::House;
 use super::page::Page;
+use super::streams;
 use super::view::Endpoint;
 use crate::bridge::json;
 use crate::guard::Scopes;
@@ -110,8 +111,8 @@ where
             let body = read(headers, body).await?;
             exchange::post(house, &visit, headers, body).await
         }
-        Method::GET if headers.contains_key(exchange::SESSION) => exchange::get(house, &visit, headers),
-        Method::DELETE if headers.contains_key(exchange::SESSION) => exchange::delete(house, &visit, headers),
+        Method::GET if headers.contains_key(exchange::SESSION) => streams::get(house, &visit, headers),
+        Method::DELETE if headers.contains_key(exchange::SESSION) => streams::delete(house, &visit, headers),
         _ => {
             let mut response = status(StatusCode::METHOD_NOT_ALLOWED);
             response.headers_mut().insert("allow", HeaderValue::from_static("POST"));

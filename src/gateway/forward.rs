@@ -17,7 +17,7 @@ use super::session::{Flying, Session};
 use super::translate::{self, Flight, Request};
 use super::view::{Endpoint, Gate, Way};
 use crate::bridge::json::{self, Members};
-use crate::bridge::message::{INTERNAL, INVALID_PARAMS, INVALID_REQUEST};
+use crate::bridge::message::{INTERNAL, INVALID_PARAMS, INVALID_REQUEST, UNREACHABLE};
 use crate::upstream::{Answer, Ear, Envelope, Era, Kind, Peer, Question, Told, error_for};
 
 /// How long an answer may take before the caller is shown that something is happening.
@@ -329,7 +329,7 @@ fn start(
                 edits: target.edits.clone(),
                 caller,
             };
-            let (number, ear) = peer.ask(question).map_err(|gone| error_for(id, INTERNAL, &gone.0))?;
+            let (number, ear) = peer.ask(question).map_err(|gone| error_for(id, UNREACHABLE, &gone.0))?;
             if let Some(session) = session {
                 session.begins(id, Flying::Peer(Arc::downgrade(peer), number));
             }

@@ -32,6 +32,7 @@ mod session;
 mod setup;
 mod shelf;
 mod stock;
+mod streams;
 mod translate;
 mod upkeep;
 mod view;

@@ -148,7 +148,10 @@ impl Peer {
         edits.extend(question.edits.iter().map(|(range, new)| (range.clone(), new.as_str())));
         if let Err(error) = self.out.send(with(text, &mut edits)) {
             self.lock().asked.remove(&number);
-            let why = self.why_gone().unwrap_or_else(|| error.to_string());
+            let why = self.why_gone().unwrap_or_else(|| match error.kind() {
+                std::io::ErrorKind::BrokenPipe => format!("`{}` ended", self.name),
+                _ => format!("`{}` cannot be asked: {error}", self.name),
+            });
             return Err(Gone(why));
         }
         if let Some(why) = self.why_gone() {
