@@ -33,7 +33,7 @@ pub async fn await_first(house: &Arc<House>, view: &View, visit: &Visit) -> bool
             tokio::spawn(async move { server.ready().await.map(drop) });
         }
     }
-    if visit.caller.client.is_none() {
+    if visit.caller.is_token {
         return false;
     }
     let end = ticks() + FIRST;
