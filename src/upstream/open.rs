@@ -1,10 +1,12 @@
 use std::fmt;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncRead;
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 use super::ear::Answer;
 use super::envelope::Envelope;
@@ -20,6 +22,10 @@ use crate::bridge::mirror::VERSION;
 
 /// How long a server may be silent about its era before it is greeted in the older way as well.
 const HINT: Duration = Duration::from_millis(1500);
+
+/// How long a server that was greeted in the newer way may take to answer the older one: it may be busy, and which way
+/// it speaks from then on must be known.
+const ALSO: Duration = Duration::from_secs(10);
 
 /// What the gateway can do for a server that asks: all that there is, since callers differ.
 const CAPABILITIES: &str = r#"{"sampling":{"tools":{},"context":{}},"elicitation":{"form":{},"url":{}},"roots":{"listChanged":true}}"#;
@@ -214,28 +220,35 @@ async fn greet(peer: &Peer, ways: Ways) -> Result<Openings, String> {
         }
         Some(Err(Unanswered::Gone(why))) => Err(why),
         Some(Err(Unanswered::Silent)) => shake_hands(peer, forever).await.map(Openings::older),
-        None => {
-            let shaken = shake_hands(peer, forever);
-            tokio::pin!(shaken);
-            let newer = |modern| Openings { modern: Some(modern), ..Openings::default() };
-            tokio::select! {
-                answer = &mut discover => match answer {
-                    Ok(answer) => match discovered(&answer) {
-                        Some(opening) => Ok(newer(opening)),
-                        None => shaken.await.map(Openings::older),
-                    },
-                    Err(_) => shaken.await.map(Openings::older),
-                },
-                opening = &mut shaken => match opening {
-                    Ok(opening) => Ok(Openings::older(opening)),
-                    // A slow server of 2026 refuses it, and answers the other question.
-                    Err(why) => match discover.await {
-                        Ok(answer) => discovered(&answer).map(newer).ok_or(why),
-                        Err(_) => Err(why),
-                    },
-                },
-            }
-        }
+        None => both_ways(peer, discover).await,
+    }
+}
+
+/// A slow server is greeted in both ways, and may take both.
+async fn both_ways(
+    peer: &Peer,
+    mut discover: Pin<&mut impl Future<Output = Result<Answer, Unanswered>>>,
+) -> Result<Openings, String> {
+    let shaken = shake_hands(peer, Duration::from_secs(3600));
+    tokio::pin!(shaken);
+    let (newer, older) = tokio::select! {
+        answer = &mut discover => (Some(answer), timeout(ALSO, &mut shaken).await.ok()),
+        opening = &mut shaken => (timeout(HINT, &mut discover).await.ok(), Some(opening)),
+    };
+    let is_open = newer.is_none();
+    let modern = newer.and_then(Result::ok).and_then(|answer| discovered(&answer));
+    match (modern, older) {
+        (Some(modern), Some(Ok(legacy))) => Ok(both(peer, modern, legacy).await),
+        (Some(modern), _) => Ok(Openings { modern: Some(modern), ..Openings::default() }),
+        (None, Some(Ok(legacy))) => Ok(Openings::older(legacy)),
+        // A server of 2026 refuses it, and answers the other question when it can.
+        (None, Some(Err(why))) if is_open => match discover.await.ok().and_then(|answer| discovered(&answer))
+        {
+            Some(modern) => Ok(Openings { modern: Some(modern), ..Openings::default() }),
+            None => Err(why),
+        },
+        (None, Some(Err(why))) => Err(why),
+        (None, None) => shaken.await.map(Openings::older),
     }
 }
 
@@ -243,11 +256,16 @@ async fn greet(peer: &Peer, ways: Ways) -> Result<Openings, String> {
 /// authors wrote them. Each caller is then served in its own era. One that stops being of 2026 by that needs a line
 /// for each of the two.
 async fn also_older(peer: &Peer, modern: Opening) -> Openings {
-    let Ok(legacy) = shake_hands(peer, HINT).await else {
+    let Ok(legacy) = shake_hands(peer, ALSO).await else {
         return Openings { modern: Some(modern), ..Openings::default() };
     };
+    both(peer, modern, legacy).await
+}
+
+/// It took both greetings; whether it still speaks the newer way on this line is seen by asking.
+async fn both(peer: &Peer, modern: Opening, legacy: Opening) -> Openings {
     let params = json::object([("_meta", meta())]);
-    let again = peer.question("server/discover", Some(&params), HINT).await;
+    let again = peer.question("server/discover", Some(&params), ALSO).await;
     let is_still = again.is_ok_and(|answer| discovered(&answer).is_some());
     Openings { modern: is_still.then_some(modern), legacy: Some(legacy), wants_twin: !is_still }
 }

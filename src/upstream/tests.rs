@@ -198,6 +198,32 @@ fn what_is_no_message_is_a_fault_and_its_request_fails() {
     });
 }
 
+#[test]
+fn a_slow_server_that_takes_both_greetings_and_keeps_to_the_older_one_wants_a_twin() {
+    block_on(async {
+        let (to_server, server_hears) = pipe::pipe().expect("a pipe");
+        let (server_says, from_server) = pipe::pipe().expect("a pipe");
+        let mut server = Server { hears: BufReader::new(server_hears).lines(), says: server_says };
+        let opening = tokio::spawn(async move {
+            Peer::open("s", Line::Pipes(to_server, from_server), Ways::Any, Arc::new(|_| {}), PATIENCE).await
+        });
+        let discover = server.hear().await;
+        // It is silent for so long that it is greeted in the older way as well.
+        let initialize = server.hear().await;
+        assert!(initialize.contains(r#""initialize""#), "{initialize}");
+        let meta = r#"{"supportedVersions":["2026-07-28"],"capabilities":{},"serverInfo":{"name":"s","version":"1"}}"#;
+        server.answer(&discover, meta).await;
+        let older =
+            r#"{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"s","version":"1"}}"#;
+        server.answer(&initialize, older).await;
+        assert!(server.hear().await.contains("notifications/initialized"));
+        let again = server.hear().await;
+        server.answer(&again, "{}").await;
+        let peer = opening.await.expect("no panic").expect("greeted");
+        assert!(peer.speaks(Era::Legacy) && !peer.speaks(Era::Modern) && peer.wants_twin());
+    });
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig {
         failure_persistence: None, ..proptest::prelude::ProptestConfig::with_cases(40)
