@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
@@ -158,21 +160,7 @@ fn encode(value: &str) -> String {
         && value.trim() == value
         && value.bytes().all(|byte| byte == b'\t' || (0x20..=0x7e).contains(&byte))
         && !(value.starts_with("=?base64?") && value.ends_with("?="));
-    if is_plain { value.to_owned() } else { format!("=?base64?{}?=", base64(value.as_bytes())) }
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for piece in bytes.chunks(3) {
-        let bits =
-            (0..3).fold(0_usize, |bits, at| bits << 8 | piece.get(at).map_or(0, |byte| usize::from(*byte)));
-        for at in 0..4 {
-            let digit = char::from(DIGITS[bits >> (18 - 6 * at) & 63]);
-            text.push(if at <= piece.len() { digit } else { '=' });
-        }
-    }
-    text
+    if is_plain { value.to_owned() } else { format!("=?base64?{}?=", BASE64.encode(value)) }
 }
 
 /// A walk through a schema.

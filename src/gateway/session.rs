@@ -100,14 +100,7 @@ impl Session {
 
     /// Whether it can do what this method of a server asks for.
     pub fn can(&self, method: &str) -> bool {
-        let capability = match method {
-            "sampling/createMessage" => "sampling",
-            "elicitation/create" => "elicitation",
-            "roots/list" => "roots",
-            _ => return true,
-        };
-        let state = self.lock();
-        Members::of(&state.capabilities).is_some_and(|all| all.get(capability).is_some())
+        super::translate::can(&self.lock().capabilities, method)
     }
 
     /// The least level of what it wants to be told, as JSON.

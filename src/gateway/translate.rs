@@ -303,7 +303,8 @@ pub fn complete(result: &str, is_kept: bool) -> String {
     text
 }
 
-fn can(capabilities: &str, method: &str) -> bool {
+/// Whether a client with these capabilities, as JSON, can do what this method of a server asks for.
+pub fn can(capabilities: &str, method: &str) -> bool {
     let capability = match method {
         "sampling/createMessage" => "sampling",
         "elicitation/create" => "elicitation",

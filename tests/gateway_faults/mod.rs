@@ -48,14 +48,15 @@ impl Up {
         Some(up)
     }
 
-    /// With this manifest, which says nothing about the gateway. Started, and not yet waited for.
+    /// With this manifest, which says nothing about the gateway. Started, and not yet waited for. No client starts
+    /// another one in its place, which nobody would end.
     #[track_caller]
     pub fn of(manifest: &str) -> Self {
         let home = Sandbox::new();
         let port = free_port();
         home.write(
             "mcp.yaml",
-            format!("version: 1\ngateway: {{ listen: \"127.0.0.1:{port}\" }}\n{manifest}"),
+            format!("version: 1\ngateway: {{ listen: \"127.0.0.1:{port}\", autostart: false }}\n{manifest}"),
         );
         let token = home.run(&["-q", "token", "create", "test"]).exits(0).out.trim().to_owned();
         let mut up = Self { home, port, token, child: None };
